@@ -1,0 +1,182 @@
+"""The rows of the catalogue as the rest of the package sees them: frozen, typed, without behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Auth = Literal["bearer", "aws", "azure", "vertex", "none"]
+"""How a provider is paid: a bearer key, AWS credentials, an Azure key or token, a Google token, nothing."""
+
+Dialect = Literal["openai", "anthropic", "bedrock", "google", "cohere"]
+"""Which translation the gateway applies to messages: `openai` passes them through as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderOption:
+    """One setting of a provider besides its key (`aws_region`, `resource_name`).
+
+    Attributes:
+        key: Its name in `provider_options` and as a key of a target in `x-portkey-config`.
+        header: Its name as a request header.
+        variables: Environment variables that may hold it, first wins.
+        secret: Whether its value must never be shown.
+        required: Whether a call cannot be made without it.
+        default: Its value when nothing else gives one.
+    """
+
+    key: str
+    header: str
+    variables: tuple[str, ...] = ()
+    secret: bool = False
+    required: bool = False
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """What is particular about a provider behind this gateway. Defaults describe OpenAI.
+
+    Requests
+        requires_max_tokens: The provider refuses, or the gateway cuts, a request without `max_tokens`.
+        drops: Parameters that the gateway removes in silence for this provider.
+        temperature_max: The gateway lowers any higher temperature to this.
+        tool_choices: Forms of `tool_choice` that arrive.
+        single_system_message: Only the first message's first text part survives as system prompt.
+        keeps_text_beside_tool_calls: Whether an assistant turn keeps its text when it calls tools.
+        tool_results: Whether results of tools can be sent back at all.
+        cache_control: Whether cache breakpoints have a meaning there.
+        image_urls: Whether an image may be given by URL (else its bytes are needed).
+        pdf: The form of a PDF part that arrives (`file` is OpenAI's, `portkey_file` the gateway's own).
+        audio: Whether audio input arrives.
+        video: Whether video input arrives.
+        tool_result_images: Whether images may stand in the result of a tool.
+        thinking_replay: Whether signed thinking can be sent back.
+        redacted_thinking_replay: Whether redacted thinking survives the way back.
+        structured_output: The default method of `with_structured_output`.
+
+    Answers
+        losses: What the gateway itself loses of this provider's answers: kind -> one sentence for the user.
+        input_tokens_exclude_cache: `prompt_tokens` does not count cached tokens.
+        output_tokens_exclude_reasoning: `completion_tokens` does not count reasoning.
+        empty_finish_reason: Whether `""` is a finish reason.
+        read_through_stream: Whether a plain answer is fetched as a stream, because the JSON loses parts.
+        read_streams_as_json: When a stream is fetched as JSON, because the stream loses parts.
+
+    Gateway
+        streams_break_on_plain_build: Streams fail on a gateway installed without pinned dependencies.
+        embeddings: How embeddings are served.
+        embeddings_break_on_plain_build: Embeddings fail on such a gateway.
+    """
+
+    requires_max_tokens: bool = False
+    drops: frozenset[str] = frozenset()
+    temperature_max: float | None = None
+    tool_choices: frozenset[str] = frozenset({"auto", "none", "required", "function"})
+    single_system_message: bool = False
+    keeps_text_beside_tool_calls: bool = True
+    tool_results: bool = True
+    cache_control: bool = False
+    image_urls: bool = True
+    pdf: Literal["file", "portkey_file", "image_url", "none"] = "file"
+    audio: bool = False
+    video: bool = False
+    tool_result_images: bool = False
+    thinking_replay: bool = False
+    redacted_thinking_replay: bool = False
+    structured_output: Literal["json_schema", "function_calling"] = "json_schema"
+    losses: Mapping[str, str] = field(default_factory=dict)
+    input_tokens_exclude_cache: bool = False
+    output_tokens_exclude_reasoning: bool = False
+    empty_finish_reason: bool = False
+    read_through_stream: bool = False
+    read_streams_as_json: Literal["never", "with_tools", "with_reasoning"] = "never"
+    streams_break_on_plain_build: bool = True
+    embeddings: Literal["list", "single", "none"] = "none"
+    embeddings_break_on_plain_build: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A provider that the gateway serves.
+
+    Attributes:
+        id: Its name at the gateway (`x-portkey-provider`).
+        title: Its name for people.
+        aliases: Other names that users type.
+        dialect: Which translation the gateway applies.
+        auth: How it is paid.
+        hosts: Host names that are the provider's own; a host under one of them counts too.
+        key_variables: Environment variables that hold its key, first wins.
+        options: Its settings by key.
+        quirks: What is particular about it.
+        variants: Other rows for some of its models: glob of the model id -> provider row
+            (Claude on Vertex AI is spoken to differently than Gemini there).
+    """
+
+    id: str
+    title: str
+    aliases: tuple[str, ...] = ()
+    dialect: Dialect = "openai"
+    auth: Auth = "bearer"
+    hosts: tuple[str, ...] = ()
+    key_variables: tuple[str, ...] = ()
+    options: Mapping[str, ProviderOption] = field(default_factory=dict)
+    quirks: Quirks = field(default_factory=Quirks)
+    variants: tuple[tuple[str, Provider], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """A catalogue name and the model it stands for.
+
+    Attributes:
+        name: The short name, e.g. `"portkey-claude"`.
+        provider: The provider's id, e.g. `"anthropic"`.
+        model: The model id as the provider knows it.
+        description: One line for a table.
+        max_output_tokens: The most tokens the model can answer with; sent as `max_tokens` where a provider
+            insists on one and the user gave none.
+        max_input_tokens: The context window in tokens.
+        retired: The day (ISO date) the provider shut the model down, if it did.
+        successor: The catalogue name or `provider/model` to use instead.
+        source: Where the facts come from.
+        wire: The format spoken with the gateway.
+        custom_host: A base URL to use instead of the provider's own.
+        options: Provider options for this model.
+        capabilities: What the model can do, in the keys of LangChain's `ModelProfile`.
+    """
+
+    name: str
+    provider: str
+    model: str
+    description: str = ""
+    max_output_tokens: int | None = None
+    max_input_tokens: int | None = None
+    retired: str | None = None
+    successor: str | None = None
+    source: str = ""
+    wire: Literal["chat"] = "chat"
+    custom_host: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    capabilities: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedModel:
+    """A model name, understood: whom to ask and for what.
+
+    Attributes:
+        name: What the user typed.
+        model: The id that the provider knows.
+        provider: The provider's row; the one of the variant that matches `model`, if any.
+        entry: The catalogue row, if the name was one or the provider and model match one.
+        integration: The `@slug` of a hosted Portkey integration; its keys live at Portkey.
+    """
+
+    name: str
+    model: str
+    provider: Provider
+    entry: ModelEntry | None = None
+    integration: str | None = None
