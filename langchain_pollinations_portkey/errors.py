@@ -65,6 +65,7 @@ class PortkeyError(Exception):
         body: The decoded JSON body, or its text.
         error_type: The provider's error type (`"overloaded_error"`, `"ThrottlingException"`).
         error_code: The provider's error code (`"context_length_exceeded"`, 429).
+        partial: The message assembled from what had arrived of a stream, `None` when nothing had.
     """
 
     response: httpx.Response | None = None
@@ -76,6 +77,7 @@ class PortkeyError(Exception):
     body: Any = None
     error_type: str | None = None
     error_code: str | int | None = None
+    partial: AIMessage | None = None
 
 
 class PortkeyConfigurationError(PortkeyError, ModelInvalidRequestError, ValueError):
@@ -153,13 +155,7 @@ class PortkeyInvalidResponseError(PortkeyStatusError, ModelAPIError):
 
 
 class PortkeyStreamError(PortkeyError, ModelAPIError):
-    """The provider reported an error after the stream had begun.
-
-    Attributes:
-        partial: The message assembled from what had arrived, `None` when nothing had.
-    """
-
-    partial: AIMessage | None = None
+    """The provider reported an error after the stream had begun; `.partial` holds what had arrived."""
 
 
 class PortkeyStreamTruncatedError(PortkeyStreamError):
@@ -234,12 +230,12 @@ def read_error(body: Any) -> ErrorDetail:
         return ErrorDetail(error, provider=provider, hook_results=hooks)
     if "html-message" in body:
         return ErrorDetail(_plain_text(str(body["html-message"])), provider=provider)
-    message = body.get("message") or body.get("Message")
-    if isinstance(message, str):  # the gateway's own failures, Bedrock's raw 408
+    text = body.get("message") or body.get("Message")
+    if isinstance(text, str):  # the gateway's own failures, Bedrock's raw 408
         details = body.get("errors")
         if isinstance(details, list):
-            message = "; ".join([message, *(str(detail) for detail in details)])
-        return ErrorDetail(message, provider=provider, hook_results=hooks)
+            text = "; ".join([text, *(str(detail) for detail in details)])
+        return ErrorDetail(text, provider=provider, hook_results=hooks)
     return ErrorDetail(_shorten(json.dumps(body, ensure_ascii=False)), provider=provider, hook_results=hooks)
 
 
@@ -280,9 +276,7 @@ def is_context_overflow(detail: ErrorDetail) -> bool:
     return bool(_CONTEXT_OVERFLOW.search(detail.message)) or detail.code == "context_length_exceeded"
 
 
-def status_error(
-    response: httpx.Response, *, hints: Mapping[type[PortkeyError], str] | None = None
-) -> PortkeyError:
+def status_error(response: httpx.Response, *, hints: Mapping[type[PortkeyError], str] | None = None) -> PortkeyError:
     """The error for an answer of the gateway.
 
     Args:
@@ -300,9 +294,7 @@ def status_error(
     error.response = response
     error.status_code = response.status_code
     error.provider = provider
-    error.request_id = (
-        headers.get("x-request-id") or headers.get("request-id") or headers.get("x-amzn-requestid")
-    )
+    error.request_id = headers.get("x-request-id") or headers.get("request-id") or headers.get("x-amzn-requestid")
     error.trace_id = headers.get("x-portkey-trace-id") or None
     error.retry_after = retry_after(headers)
     error.body = body

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 Auth = Literal["bearer", "aws", "azure", "vertex", "none"]
 """How a provider is paid: a bearer key, AWS credentials, an Azure key or token, a Google token, nothing."""
 
 Dialect = Literal["openai", "anthropic", "bedrock", "google", "cohere"]
 """Which translation the gateway applies to messages: `openai` passes them through as they are."""
+
+_STRICT = {"extra": "forbid", "strict": True}
+"""How pydantic reads a row from a file: no unknown fields, no conversions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,10 @@ class ProviderOption:
         secret: Whether its value must never be shown.
         required: Whether a call cannot be made without it.
         default: Its value when nothing else gives one.
+        names_host: Whether it only makes up the provider's address: with a `custom_host` it is not needed.
     """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     key: str
     header: str
@@ -32,6 +38,7 @@ class ProviderOption:
     secret: bool = False
     required: bool = False
     default: str | None = None
+    names_host: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,9 @@ class Quirks:
 
     Requests
         requires_max_tokens: The provider refuses, or the gateway cuts, a request without `max_tokens`.
+        default_max_tokens: What to send then, when neither the user nor a catalogue row says how many.
         drops: Parameters that the gateway removes in silence for this provider.
+        changes: Parameters that the gateway turns into something else: name -> one sentence for the user.
         temperature_max: The gateway lowers any higher temperature to this.
         tool_choices: Forms of `tool_choice` that arrive.
         single_system_message: Only the first message's first text part survives as system prompt.
@@ -52,15 +61,19 @@ class Quirks:
         audio: Whether audio input arrives.
         video: Whether video input arrives.
         tool_result_images: Whether images may stand in the result of a tool.
+        message_names: Whether messages may carry the speaker's name.
+        tool_call_ids: Regular expression that the ids of tool calls have to match as a whole.
         thinking_replay: Whether signed thinking can be sent back.
         redacted_thinking_replay: Whether redacted thinking survives the way back.
-        structured_output: The default method of `with_structured_output`.
+        structured_output: The default method of `with_structured_output`; `none` where no method arrives.
 
     Answers
         losses: What the gateway itself loses of this provider's answers: kind -> one sentence for the user.
+            The kind begins with where it is lost: `json_`, `stream_` or `both_`.
         input_tokens_exclude_cache: `prompt_tokens` does not count cached tokens.
         output_tokens_exclude_reasoning: `completion_tokens` does not count reasoning.
         empty_finish_reason: Whether `""` is a finish reason.
+        choice_index_counts_blocks: In streams, `choices[].index` numbers content blocks, not choices.
         read_through_stream: Whether a plain answer is fetched as a stream, because the JSON loses parts.
         read_streams_as_json: When a stream is fetched as JSON, because the stream loses parts.
 
@@ -70,8 +83,12 @@ class Quirks:
         embeddings_break_on_plain_build: Embeddings fail on such a gateway.
     """
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
     requires_max_tokens: bool = False
+    default_max_tokens: int | None = None
     drops: frozenset[str] = frozenset()
+    changes: Mapping[str, str] = field(default_factory=dict)
     temperature_max: float | None = None
     tool_choices: frozenset[str] = frozenset({"auto", "none", "required", "function"})
     single_system_message: bool = False
@@ -83,13 +100,16 @@ class Quirks:
     audio: bool = False
     video: bool = False
     tool_result_images: bool = False
+    message_names: bool = False
+    tool_call_ids: str = r"[a-zA-Z0-9_-]{1,64}"
     thinking_replay: bool = False
     redacted_thinking_replay: bool = False
-    structured_output: Literal["json_schema", "function_calling"] = "json_schema"
+    structured_output: Literal["json_schema", "function_calling", "json_mode", "none"] = "json_schema"
     losses: Mapping[str, str] = field(default_factory=dict)
     input_tokens_exclude_cache: bool = False
     output_tokens_exclude_reasoning: bool = False
     empty_finish_reason: bool = False
+    choice_index_counts_blocks: bool = False
     read_through_stream: bool = False
     read_streams_as_json: Literal["never", "with_tools", "with_reasoning"] = "never"
     streams_break_on_plain_build: bool = True
@@ -114,6 +134,8 @@ class Provider:
         variants: Other rows for some of its models: glob of the model id -> provider row
             (Claude on Vertex AI is spoken to differently than Gemini there).
     """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     id: str
     title: str
@@ -147,6 +169,8 @@ class ModelEntry:
         options: Provider options for this model.
         capabilities: What the model can do, in the keys of LangChain's `ModelProfile`.
     """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     name: str
     provider: str

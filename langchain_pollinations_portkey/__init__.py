@@ -1,0 +1,38 @@
+"""LangChain models for the Portkey AI Gateway: any provider by a short name, nothing lost on the way.
+
+Names are imported when they are first used, so that importing the package costs nothing by itself.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from langchain_pollinations_portkey._version import __version__
+
+if TYPE_CHECKING:
+    from langchain_pollinations_portkey.catalogue import Catalogue, ModelEntry
+    from langchain_pollinations_portkey.chat_models import ChatPortkey
+    from langchain_pollinations_portkey.errors import PortkeyError
+
+_HOMES = {
+    "Catalogue": "catalogue",
+    "ChatPortkey": "chat_models",
+    "ModelEntry": "catalogue",
+    "PortkeyError": "errors",
+}
+
+__all__ = ["Catalogue", "ChatPortkey", "ModelEntry", "PortkeyError", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,180 @@
+"""Everything the gateway is told in request headers, and what it tells in those of its answers.
+
+The names and rules are those of gateway 1.15.2. `x-portkey-retry`, though documented, does nothing there;
+retries are asked for in `x-portkey-config`. A configuration with neither `provider` nor `targets` leaves the
+key in `Authorization` and the provider's settings in their headers, which is the form used for one target.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_pollinations_portkey._version import __version__
+from langchain_pollinations_portkey.catalogue.entries import ResolvedModel
+from langchain_pollinations_portkey.errors import PortkeyConfigurationError
+from langchain_pollinations_portkey.gateway import plain_build
+from langchain_pollinations_portkey.gateway.credentials import Credentials
+from langchain_pollinations_portkey.gateway.settings import GatewaySettings
+
+RETRIED_BY_GATEWAY = (500, 502, 503, 504, 529)
+"""Statuses that the gateway repeats. 429 is not among them: the gateway does not know `Retry-After`, so the
+client waits instead. 408 is not either: the provider may have served the request."""
+
+MAX_HEADER_BYTES = 15_000
+"""All headers together; from 16 KiB on the gateway answers 431 and closes the connection."""
+
+_STATIC = {
+    "content-type": "application/json",
+    "accept-encoding": "identity",  # the gateway does not compress, and need not ask whether to
+    "user-agent": f"langchain-pollinations-portkey/{__version__}",
+    # Exactly this spelling: strict mode, the default, takes thinking, signatures and citations out of answers.
+    "x-portkey-strict-open-ai-compliance": "false",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One model at one provider, ready to be asked.
+
+    Attributes:
+        model: Whom to ask and for what.
+        credentials: How to pay.
+        custom_host: The base URL to call instead of the provider's own.
+    """
+
+    model: ResolvedModel
+    credentials: Credentials
+    custom_host: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSettings:
+    """What one request asks of the gateway besides its target.
+
+    Attributes:
+        trace_id: An id that the gateway echoes.
+        metadata: Facts that conditional routing and hosted logs read.
+        forward_headers: Names of headers that the gateway copies to the provider.
+        headers: The user's own headers; they win over ours.
+    """
+
+    trace_id: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    forward_headers: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def request_headers(
+    target: Target,
+    gateway: GatewaySettings,
+    request: RequestSettings,
+    *,
+    retries: int,
+    timeout: float | None,
+    with_check: bool,
+) -> dict[str, str]:
+    """The headers of one request.
+
+    Args:
+        target: Whom to ask.
+        gateway: Which gateway.
+        request: What else to tell it.
+        retries: How often the gateway may repeat the request.
+        timeout: Seconds that an attempt may take until the provider answers; `None` for no limit.
+        with_check: Whether to add the check that makes a plainly installed gateway stream.
+
+    Raises:
+        PortkeyConfigurationError: A value cannot stand in a header, or all are too long together.
+    """
+    headers = dict(_STATIC)
+    headers |= _target_headers(target, gateway)
+    if retries > 0:
+        config = {"retry": {"attempts": retries, "on_status_codes": list(RETRIED_BY_GATEWAY)}}
+        headers["x-portkey-config"] = compact_json(config)
+    if timeout is not None:
+        headers["x-portkey-request-timeout"] = str(max(1, int(timeout * 1000)))
+    if request.trace_id:
+        headers["x-portkey-trace-id"] = request.trace_id
+    if request.metadata:
+        headers["x-portkey-metadata"] = compact_json(dict(request.metadata))
+    if request.forward_headers:
+        headers["x-portkey-forward-headers"] = ",".join(request.forward_headers)
+    headers |= {name.lower(): value for name, value in request.headers.items()}
+    if with_check:
+        headers[plain_build.STREAM_HEADER] = plain_build.with_check(headers.get(plain_build.STREAM_HEADER))
+    check_headers(headers)
+    return headers
+
+
+def _target_headers(target: Target, gateway: GatewaySettings) -> dict[str, str]:
+    provider = target.model.provider
+    headers: dict[str, str] = {}
+    if gateway.hosted and gateway.portkey_api_key:
+        headers["x-portkey-api-key"] = gateway.portkey_api_key
+    integration = target.model.integration
+    headers["x-portkey-provider"] = f"@{integration}" if integration else provider.id
+    if target.credentials.key is not None:
+        headers["authorization"] = f"Bearer {target.credentials.key}"
+    if target.custom_host:
+        headers["x-portkey-custom-host"] = target.custom_host
+    for key, value in target.credentials.options.items():
+        option = provider.options.get(key)
+        if option is not None:
+            headers[option.header] = value
+    return headers
+
+
+def compact_json(value: Any) -> str:
+    """JSON for a header: ASCII only, since header values are latin-1, and as short as it gets."""
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Refuse headers that could not be sent or that the gateway would refuse.
+
+    The text names the header and never its value, which may be a key.
+
+    Raises:
+        PortkeyConfigurationError: A value has line breaks, control characters or characters outside latin-1,
+            or all headers together are too long.
+    """
+    size = 0
+    for name, value in headers.items():
+        if not isinstance(value, str):
+            raise PortkeyConfigurationError(f"The header {name!r} must be a string, not {type(value).__name__}.")
+        try:
+            encoded = value.encode("latin-1")
+        except UnicodeEncodeError:
+            raise PortkeyConfigurationError(
+                f"The header {name!r} holds characters that HTTP headers cannot carry (only latin-1 goes)."
+            ) from None
+        if any(byte < 0x20 and byte != 0x09 for byte in encoded) or 0x7F in encoded:  # noqa: PLR2004
+            raise PortkeyConfigurationError(f"The header {name!r} holds a line break or control character.")
+        size += len(name) + len(encoded) + 4  # ": " and the line end
+    if size > MAX_HEADER_BYTES:
+        longest = max(headers, key=lambda name: len(headers[name]))
+        raise PortkeyConfigurationError(
+            f"The headers are {size:,} bytes long, and the gateway takes about 16,000. The longest is {longest!r}; "
+            "shorten it, or raise the limit with NODE_OPTIONS=--max-http-header-size=65536 where the gateway runs."
+        )
+
+
+def response_facts(headers: Mapping[str, str]) -> dict[str, Any]:
+    """What the gateway says about an answer in its headers.
+
+    Returns:
+        Those of `provider`, `trace_id`, `last_used_option_index`, `retry_attempt_count` (-1: all used up) and
+        `cache_status` that it sent.
+    """
+    facts: dict[str, Any] = {}
+    for fact in ("provider", "trace_id", "last_used_option_index", "cache_status"):
+        value = headers.get(f"x-portkey-{fact.replace('_', '-')}")
+        if value:
+            facts[fact] = value
+    attempts = headers.get("x-portkey-retry-attempt-count")
+    if attempts is not None and attempts.lstrip("-").isdigit():
+        facts["retry_attempt_count"] = int(attempts)
+    return facts

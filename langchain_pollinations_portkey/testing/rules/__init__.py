@@ -1,0 +1,50 @@
+"""What each provider refuses: one table of rules per wire."""
+
+from __future__ import annotations
+
+from langchain_pollinations_portkey.testing.received import ReceivedRequest
+from langchain_pollinations_portkey.testing.rules.anthropic import check_anthropic
+from langchain_pollinations_portkey.testing.rules.bedrock import check_bedrock
+from langchain_pollinations_portkey.testing.rules.gemini import check_gemini
+from langchain_pollinations_portkey.testing.rules.openai import check_embeddings, check_openai
+from langchain_pollinations_portkey.testing.rules.refusal import Refusal
+
+__all__ = [
+    "Refusal",
+    "check",
+    "check_anthropic",
+    "check_bedrock",
+    "check_embeddings",
+    "check_gemini",
+    "check_openai",
+]
+
+
+def check(request: ReceivedRequest) -> Refusal | None:
+    """Returns why the provider would refuse the request, None if it would take it."""
+    fields = request.json
+    if not isinstance(fields, dict):
+        return Refusal(_NO_OBJECT[request.wire])
+    if request.wire == "anthropic":
+        interleaved = "interleaved-thinking" in request.headers.get("anthropic-beta", "")
+        return check_anthropic(fields, vertex=request.vertex, interleaved=interleaved)
+    if request.wire == "bedrock":
+        return check_bedrock(fields, request.model or "")
+    if request.wire == "gemini":
+        return check_gemini(fields, vertex=request.vertex)
+    if request.wire == "embeddings":
+        return check_embeddings(fields)
+    return check_openai(fields, lenient=request.lenient)
+
+
+_NO_OBJECT = {
+    "openai": (
+        "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP "
+        "library correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON.)"
+    ),
+    "anthropic": "The request body is not valid JSON",
+    "bedrock": "The request body is not a JSON object",
+    "gemini": "Invalid JSON payload received. Unexpected end of string.",
+}
+_NO_OBJECT["embeddings"] = _NO_OBJECT["openai"]
+"""Answers to a body that is no JSON object."""

@@ -1,0 +1,1 @@
+"""The chat-completions format: requests out, answers and streams in."""
