@@ -446,3 +446,8 @@ def _encode(body: Mapping[str, Any]) -> bytes:
         return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     except (TypeError, ValueError) as error:  # UnicodeEncodeError (half a surrogate pair) is a ValueError
         raise PortkeyConfigurationError(f"The request cannot be written as JSON: {error}") from None
+
+
+def forget_builds() -> None:
+    """Ask each gateway again whether it can stream; for tests."""
+    _builds.clear()

@@ -351,6 +351,10 @@ class Catalogue:
 
     def _unknown_model(self, state: _State, name: str, *, hosted: bool) -> UnknownModelError:
         targets = [f"{entry.provider}/{entry.model}" for entry in state.models.values()]
+        head, _, rest = name.partition("/")
+        if rest:  # a misspelt provider: its right name with the same model
+            heads = names.nearest(head, self._provider_ids, limit=1)
+            targets += [f"{self._provider_ids[other]}/{rest}" for other in heads]
         near = names.nearest(name, [*state.models, *targets])
         hint = f"Did you mean {names.listed(near)}? " if near else ""
         if name.startswith("@"):
@@ -394,8 +398,8 @@ def retirement_notice(entry: ModelEntry | None) -> str | None:
         return None
     instead = f" Use {entry.successor!r} instead." if entry.successor else ""
     return (
-        f"{entry.name!r} stands for {entry.provider}/{entry.model}, which the provider has retired on "
-        f"{entry.retired}: requests for it fail.{instead}"
+        f"The provider shut down {entry.provider}/{entry.model} (catalogue name {entry.name!r}) on "
+        f"{entry.retired}; requests for it fail.{instead}"
     )
 
 

@@ -114,11 +114,7 @@ def _bedrock(
     token = _bearer(request)
     if token is not None:
         known = token in accepted if accepted is not None else not credentials
-        return (
-            None
-            if known
-            else Refusal("The security token included in the request is invalid.", 403, _NO_CLIENT)
-        )
+        return None if known else Refusal("The security token included in the request is invalid.", 403, _NO_CLIENT)
     if not SIGNED.match(authorization):
         return Refusal(
             f"Authorization header requires 'Credential', 'Signature' and 'SignedHeaders' parameters and a "

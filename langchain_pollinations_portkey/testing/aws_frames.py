@@ -29,9 +29,7 @@ def exception_frame(exception_type: str, message: str) -> bytes:
 
 def _frame(labels: Mapping[str, str], payload: Mapping[str, Any]) -> bytes:
     body = dump(payload).encode()
-    headers = b"".join(
-        _header(name, value) for name, value in {**labels, ":content-type": "application/json"}.items()
-    )
+    headers = b"".join(_header(name, value) for name, value in {**labels, ":content-type": "application/json"}.items())
     prelude = struct.pack(">II", 16 + len(headers) + len(body), len(headers))
     message = prelude + struct.pack(">I", crc32(prelude)) + headers + body
     return message + struct.pack(">I", crc32(message))
@@ -39,10 +37,4 @@ def _frame(labels: Mapping[str, str], payload: Mapping[str, Any]) -> bytes:
 
 def _header(name: str, value: str) -> bytes:
     name_bytes, value_bytes = name.encode(), value.encode()
-    return (
-        bytes([len(name_bytes)])
-        + name_bytes
-        + bytes([_STRING])
-        + struct.pack(">H", len(value_bytes))
-        + value_bytes
-    )
+    return bytes([len(name_bytes)]) + name_bytes + bytes([_STRING]) + struct.pack(">H", len(value_bytes)) + value_bytes

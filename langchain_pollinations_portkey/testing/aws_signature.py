@@ -50,13 +50,9 @@ def check_signature(request: ReceivedRequest, credentials: Mapping[str, str], no
         return Refusal(_MISMATCH, 403, "InvalidSignatureException")
     secret = credentials.get(found["key"])
     if secret is None:
-        return Refusal(
-            "The security token included in the request is invalid.", 403, "UnrecognizedClientException"
-        )
+        return Refusal("The security token included in the request is invalid.", 403, "UnrecognizedClientException")
     if found["service"] != "bedrock":
-        return Refusal(
-            "Credential should be scoped to correct service: 'bedrock'.", 403, "InvalidSignatureException"
-        )
+        return Refusal("Credential should be scoped to correct service: 'bedrock'.", 403, "InvalidSignatureException")
     stamp = request.headers.get("x-amz-date", "")
     signed_at = _seconds(stamp)
     if signed_at is None or not stamp.startswith(found["date"]):
@@ -102,9 +98,7 @@ def signature(request: ReceivedRequest, scope: re.Match[str], secret: str, host:
 def _canonical_request(request: ReceivedRequest, signed_headers: str, host: str) -> str:
     path, _, query = request.path.partition("?")
     values = {**request.headers, "host": host}
-    headers = "".join(
-        f"{name}:{' '.join(values.get(name, '').split())}\n" for name in signed_headers.split(";")
-    )
+    headers = "".join(f"{name}:{' '.join(values.get(name, '').split())}\n" for name in signed_headers.split(";"))
     return "\n".join(
         [
             request.method,

@@ -45,9 +45,7 @@ class ClientGoneError(ConnectionError):
     """The other side closed before it had the whole answer."""
 
 
-async def serve_connection(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, respond: Respond
-) -> None:
+async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, respond: Respond) -> None:
     """Answers the requests of one connection until it ends.
 
     Args:

@@ -175,9 +175,7 @@ class StandInProvider:
             finally:
                 connections.pop(task, None)
 
-        server = await asyncio.start_server(
-            connected, "127.0.0.1", self._port, backlog=_BACKLOG, limit=_HEADER_LIMIT
-        )
+        server = await asyncio.start_server(connected, "127.0.0.1", self._port, backlog=_BACKLOG, limit=_HEADER_LIMIT)
         self._port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stopping.wait()

@@ -101,6 +101,7 @@ def test_integrations_of_the_hosted_portkey(catalogue, name, options, expected):
     [
         ("gtp-4", {}, UnknownModelError, ['"openai/gpt-4"', "Catalogue.register()"]),
         ("portkey-lama", {}, UnknownModelError, ['"portkey-llama"']),
+        ("antropic/claude-x", {}, UnknownModelError, ['"anthropic/claude-x"']),
         ("PORTKEY-GPT4", {}, UnknownModelError, ['"portkey-gpt4"']),
         ("meta-llama/x", {}, UnknownModelError, ['"provider/model"', "PORTKEY_PROVIDER"]),
         ("openai/", {}, UnknownModelError, ["openai/"]),

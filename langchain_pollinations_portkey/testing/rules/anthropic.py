@@ -72,7 +72,7 @@ def check_anthropic(fields: Fields, *, vertex: bool = False, interleaved: bool =
 
 
 def _parameters(fields: Fields) -> Iterator[Refusal]:
-    """"x: Extra inputs are not permitted"."""
+    """ "x: Extra inputs are not permitted"."""
     for key in unknown_keys(fields, _PARAMETERS):
         yield Refusal(f"{key}: Extra inputs are not permitted")
     if not isinstance(fields.get("model"), str):
@@ -204,14 +204,14 @@ def thinking_shape(fields: Fields) -> Iterator[Refusal]:
 
 
 def budget_below_max_tokens(fields: Fields) -> Iterator[Refusal]:
-    """"`max_tokens` must be greater than `thinking.budget_tokens`"."""
+    """ "`max_tokens` must be greater than `thinking.budget_tokens`"."""
     thinking = fields.get("thinking") or {}
     if thinking.get("type") == "enabled" and thinking["budget_tokens"] >= fields["max_tokens"]:
         yield Refusal("`max_tokens` must be greater than `thinking.budget_tokens`.")
 
 
 def thinking_and_sampling(fields: Fields) -> Iterator[Refusal]:
-    """"Extended thinking": not with another temperature than 1, not with top_k, top_p only from 0.95 to 1."""
+    """ "Extended thinking": not with another temperature than 1, not with top_k, top_p only from 0.95 to 1."""
     if not thinks(fields):
         return
     temperature, top_p = fields.get("temperature"), fields.get("top_p")
@@ -226,7 +226,7 @@ def thinking_and_sampling(fields: Fields) -> Iterator[Refusal]:
 
 
 def thinking_and_forced_tool(fields: Fields) -> Iterator[Refusal]:
-    """"Thinking may not be enabled when tool_choice forces tool use."."""
+    """ "Thinking may not be enabled when tool_choice forces tool use."."""
     choice = fields.get("tool_choice") or {}
     if thinks(fields) and choice.get("type") in {"any", "tool"}:
         yield Refusal("Thinking may not be enabled when tool_choice forces tool use.")

@@ -18,7 +18,6 @@ from langchain_pollinations_portkey.testing.rules.refusal import (
     first_refusal,
     is_number,
     is_whole,
-    json_type,
     unknown_keys,
 )
 
@@ -82,8 +81,8 @@ def check_openai(fields: Fields, *, lenient: bool = False) -> Refusal | None:
 
     Args:
         fields: the body.
-        lenient: do without the rules against unknown parameters, since other providers that speak OpenAI's wire
-            have parameters of their own.
+        lenient: do without the rules against unknown parameters and words, since other providers that speak
+            OpenAI's wire have some of their own.
     """
     return first_refusal(LENIENT_RULES if lenient else RULES, fields)
 
@@ -94,7 +93,7 @@ def check_embeddings(fields: Fields) -> Refusal | None:
 
 
 def _model(fields: Fields) -> Iterator[Refusal]:
-    """"you must provide a model parameter"."""
+    """ "you must provide a model parameter"."""
     if not fields.get("model"):
         yield Refusal("you must provide a model parameter")
     elif not isinstance(fields["model"], str):
@@ -102,7 +101,7 @@ def _model(fields: Fields) -> Iterator[Refusal]:
 
 
 def _unknown(fields: Fields) -> Iterator[Refusal]:
-    """"Unrecognized request argument supplied: x"."""
+    """ "Unrecognized request argument supplied: x"."""
     unknown = unknown_keys(fields, _PARAMETERS)
     if unknown:
         plural = "s" if len(unknown) > 1 else ""
@@ -110,7 +109,7 @@ def _unknown(fields: Fields) -> Iterator[Refusal]:
 
 
 def _ranges(fields: Fields) -> Iterator[Refusal]:
-    """"Invalid 'temperature': decimal above maximum value. Expected a value <= 2, but got 3 instead."."""
+    """ "Invalid 'temperature': decimal above maximum value. Expected a value <= 2, but got 3 instead."."""
     for name, (low, high) in _RANGES.items():
         value = fields.get(name)
         if value is None:
@@ -172,9 +171,7 @@ def _stop(fields: Fields) -> Iterator[Refusal]:
 def _depends(fields: Fields) -> Iterator[Refusal]:
     """Parameters that need another one: top_logprobs needs logprobs, stream_options needs stream."""
     if fields.get("top_logprobs") is not None and fields.get("logprobs") is not True:
-        yield Refusal(
-            "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.", param="top_logprobs"
-        )
+        yield Refusal("The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.", param="top_logprobs")
     if fields.get("stream_options") is not None and fields.get("stream") is not True:
         yield Refusal(
             "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
@@ -188,9 +185,7 @@ def _response_format(fields: Fields) -> Iterator[Refusal]:
         return
     kind = wanted.get("type") if isinstance(wanted, dict) else None
     if kind not in {"text", "json_object", "json_schema"}:
-        yield openai_messages.wrong_value(
-            "response_format.type", kind, ("json_object", "json_schema", "text")
-        )
+        yield openai_messages.wrong_value("response_format.type", kind, ("json_object", "json_schema", "text"))
         return
     if kind == "json_object" and "json" not in openai_messages.all_text(fields).lower():
         yield Refusal(
@@ -238,7 +233,7 @@ def _embedding_options(fields: Fields) -> Iterator[Refusal]:
 
 
 def _nulls(fields: Fields) -> Iterator[Refusal]:
-    """"Invalid type for 'parallel_tool_calls': expected a boolean, but got null instead."."""
+    """ "Invalid type for 'parallel_tool_calls': expected a boolean, but got null instead."."""
     if "parallel_tool_calls" in fields and not isinstance(fields["parallel_tool_calls"], bool):
         yield openai_messages.wrong_type("parallel_tool_calls", "a boolean", fields["parallel_tool_calls"])
 
@@ -259,6 +254,9 @@ LENIENT_RULES: tuple[Rule, ...] = (
     _depends,
     _response_format,
 )
-RULES: tuple[Rule, ...] = (_unknown, *LENIENT_RULES, openai_messages.unknown_keys_inside)
-
-__all__ = ["LENIENT_RULES", "RULES", "check_embeddings", "check_openai", "json_type"]
+RULES: tuple[Rule, ...] = (
+    _unknown,
+    *LENIENT_RULES,
+    openai_tools.choice_word,
+    openai_messages.unknown_keys_inside,
+)

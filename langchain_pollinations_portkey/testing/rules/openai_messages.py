@@ -48,7 +48,7 @@ _EXPECTED_IMAGE = (
 
 
 def wrong_type(where: str, expected: str, value: Any) -> Refusal:
-    """"Invalid type for 'x': expected a string, but got an object instead."."""
+    """ "Invalid type for 'x': expected a string, but got an object instead."."""
     return Refusal(
         f"Invalid type for '{where}': expected {expected}, but got {json_type(value)} instead.",
         code="invalid_type",
@@ -57,21 +57,19 @@ def wrong_type(where: str, expected: str, value: Any) -> Refusal:
 
 
 def wrong_value(where: str, value: Any, supported: Sequence[str]) -> Refusal:
-    """"Invalid value: 'x'. Supported values are: 'a', 'b', and 'c'."."""
+    """ "Invalid value: 'x'. Supported values are: 'a', 'b', and 'c'."."""
     *most, last = (f"'{word}'" for word in supported)
     listed = f"{', '.join(most)}, and {last}" if most else last
-    return Refusal(
-        f"Invalid value: '{value}'. Supported values are: {listed}.", code="invalid_value", param=where
-    )
+    return Refusal(f"Invalid value: '{value}'. Supported values are: {listed}.", code="invalid_value", param=where)
 
 
 def missing(where: str) -> Refusal:
-    """"Missing required parameter: 'x'."."""
+    """ "Missing required parameter: 'x'."."""
     return Refusal(f"Missing required parameter: '{where}'.", code="missing_required_parameter", param=where)
 
 
 def empty_array(where: str) -> Refusal:
-    """"Invalid 'x': empty array. Expected an array with minimum length 1 ..."."""
+    """ "Invalid 'x': empty array. Expected an array with minimum length 1 ..."."""
     return Refusal(
         f"Invalid '{where}': empty array. Expected an array with minimum length 1, but got an empty array instead.",
         code="empty_array",
@@ -143,7 +141,7 @@ def contents(fields: Fields) -> Iterator[Refusal]:
 
 
 def _no_content(message: Fields, where: str) -> Iterator[Refusal]:
-    """"Invalid value for 'content': expected a string, got null."."""
+    """ "Invalid value for 'content': expected a string, got null."."""
     role = message["role"]
     speaks = any(message.get(key) for key in ("tool_calls", "function_call", "refusal", "audio"))
     if role == "function" or (role == "assistant" and speaks):
@@ -214,7 +212,7 @@ def _image_url(image: Fields, where: str) -> Iterator[Refusal]:
 
 
 def unknown_keys_inside(fields: Fields) -> Iterator[Refusal]:
-    """"Unknown parameter: 'messages[0].content[0].cache_control'."; in messages, their parts and tools."""
+    """ "Unknown parameter: 'messages[0].content[0].cache_control'."; in messages, their parts and tools."""
     for index, message in enumerate(fields["messages"]):
         where = f"messages[{index}]"
         yield from _unknown(message, _MESSAGE_KEYS[message["role"]], where)

@@ -63,7 +63,7 @@ def _call(call: Any, where: str) -> Iterator[Refusal]:
 
 
 def _name(name: Any, where: str) -> Iterator[Refusal]:
-    """"string does not match pattern ... '^[a-zA-Z0-9_-]+$'", "string too long ... maximum length 64"."""
+    """ "string does not match pattern ... '^[a-zA-Z0-9_-]+$'", "string too long ... maximum length 64"."""
     if name is None:
         yield missing(where)
     elif not isinstance(name, str):
@@ -153,8 +153,6 @@ def choice(fields: Fields) -> Iterator[Refusal]:
                 f"Invalid value for '{name}': '{name}' is only allowed when 'tools' are specified.", param=name
             )
     chosen = fields.get("tool_choice")
-    if isinstance(chosen, str) and chosen not in _CHOICES:
-        yield wrong_value("tool_choice", chosen, _CHOICES)
     if not isinstance(chosen, dict):
         return
     if chosen.get("type") == "function":
@@ -162,9 +160,13 @@ def choice(fields: Fields) -> Iterator[Refusal]:
         if name is None:
             yield missing("tool_choice.function")
         elif name not in {(tool.get("function") or {}).get("name") for tool in fields["tools"]}:
-            yield Refusal(
-                f"Invalid value for 'tool_choice': no function named '{name}' was specified in the 'tools' parameter.",
-                param="tool_choice",
-            )
+            yield Refusal(f"Tool choice '{name}' not found in 'tools' parameter.", param="tool_choice")
     elif chosen.get("type") not in {"allowed_tools", "custom"}:
         yield wrong_value("tool_choice.type", chosen.get("type"), ("function", "allowed_tools", "custom"))
+
+
+def choice_word(fields: Fields) -> Iterator[Refusal]:
+    """OpenAI's words for tool_choice. Mistral also has "any"."""
+    chosen = fields.get("tool_choice")
+    if isinstance(chosen, str) and chosen not in _CHOICES:
+        yield wrong_value("tool_choice", chosen, _CHOICES)

@@ -57,9 +57,7 @@ def asked(request: ReceivedRequest) -> Asked:
     choice = body.get("tool_choice") or {}
     forced = choice.get("type") in {"any", "tool"}
     output = (body.get("output_config") or {}).get("format") or body.get("output_format") or {}
-    return Asked(
-        last_text(texts), pick_tool(tools, forced=forced, name=choice.get("name")), output.get("schema")
-    )
+    return Asked(last_text(texts), pick_tool(tools, forced=forced, name=choice.get("name")), output.get("schema"))
 
 
 def _text(content: Any) -> str:
@@ -90,9 +88,7 @@ def render(reply: Reply, request: ReceivedRequest) -> Answer:
     events = list(_events(reply, request, blocks))
     error = None
     if reply.stream_error is not None:
-        error = {
-            key: value for key, value in _error(reply.stream_error, request).items() if key != "request_id"
-        }
+        error = {key: value for key, value in _error(reply.stream_error, request).items() if key != "request_id"}
     events = cut_events(events, reply.stream_error_after, error)
     pieces = [f"event: {event['type']}\ndata: {dump(event)}\n\n".encode() for event in events]
     return Answer(200, {"content-type": "text/event-stream; charset=utf-8", **headers}, pieces, chunked=True)
@@ -175,9 +171,7 @@ def _opening_and_deltas(block: dict[str, Any], reply: Reply) -> tuple[dict[str, 
         deltas.append({"type": "signature_delta", "signature": block["signature"]})
         return {"type": "thinking", "thinking": "", "signature": ""}, deltas
     if block["type"] == "text":
-        return {"type": "text", "text": ""}, [
-            {"type": "text_delta", "text": text} for text in text_pieces(reply)
-        ]
+        return {"type": "text", "text": ""}, [{"type": "text_delta", "text": text} for text in text_pieces(reply)]
     if block["type"] == "tool_use":
         pieces = ["", *argument_pieces(block["input"])]
         deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]

@@ -96,9 +96,7 @@ def render(reply: Reply, request: ReceivedRequest) -> Answer:
         kind = _type(reply.stream_error)
         error = exception_frame(kind[0].lower() + kind[1:], reply.stream_error.message)
     frames = cut_events(frames, reply.stream_error_after, error)
-    return Answer(
-        200, {"content-type": "application/vnd.amazon.eventstream", **headers}, frames, chunked=True
-    )
+    return Answer(200, {"content-type": "application/vnd.amazon.eventstream", **headers}, frames, chunked=True)
 
 
 def failure(failed: Failure, request: ReceivedRequest) -> Answer:

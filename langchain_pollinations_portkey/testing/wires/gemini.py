@@ -77,14 +77,10 @@ def _text(turn: dict[str, Any]) -> str:
 def render(reply: Reply, request: ReceivedRequest) -> Answer:
     """A response, or its stream."""
     if not request.stream:
-        parts = [
-            part for group in _groups(reply, [reply.full_text], [reply.thinking or ""]) for part in group
-        ]
+        parts = [part for group in _groups(reply, [reply.full_text], [reply.thinking or ""]) for part in group]
         return json_answer(_response(reply, request, parts, last=True), headers={"content-type": _JSON})
     groups = list(_groups(reply, text_pieces(reply), words(reply.thinking or ""))) or [[{"text": ""}]]
-    responses = [
-        _response(reply, request, parts, last=index == len(groups) - 1) for index, parts in enumerate(groups)
-    ]
+    responses = [_response(reply, request, parts, last=index == len(groups) - 1) for index, parts in enumerate(groups)]
     error = None if reply.stream_error is None else _error(reply.stream_error)
     responses = cut_events(responses, reply.stream_error_after, error)
     if request.query.get("alt") == "sse":
@@ -92,8 +88,7 @@ def render(reply: Reply, request: ReceivedRequest) -> Answer:
         return Answer(200, {"content-type": "text/event-stream"}, events, chunked=True)
     # Google ends an element with a line feed and starts the next one with ",\r\n"; clients split there.
     pieces = [
-        b"%b%b\n" % (b",\r\n" if index else b"[", dump(response).encode())
-        for index, response in enumerate(responses)
+        b"%b%b\n" % (b",\r\n" if index else b"[", dump(response).encode()) for index, response in enumerate(responses)
     ]
     return Answer(200, {"content-type": _JSON}, [*pieces, b"]\n"], chunked=True)
 
@@ -131,9 +126,7 @@ def _groups(reply: Reply, texts: list[str], thoughts: list[str]) -> Iterator[lis
         ]
 
 
-def _response(
-    reply: Reply, request: ReceivedRequest, parts: list[dict[str, Any]], *, last: bool
-) -> dict[str, Any]:
+def _response(reply: Reply, request: ReceivedRequest, parts: list[dict[str, Any]], *, last: bool) -> dict[str, Any]:
     candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"}}
     if last:
         candidate["finishReason"] = _FINISH_REASONS.get(reply.finish_reason, reply.finish_reason)

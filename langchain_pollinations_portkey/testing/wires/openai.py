@@ -35,9 +35,7 @@ _LOGPROB = -0.1
 def asked(request: ReceivedRequest) -> Asked:
     """Reads the last text, a forced tool and a JSON response format."""
     body = request.json
-    texts = [
-        _text(message.get("content")) for message in body["messages"] if message.get("role") != "assistant"
-    ]
+    texts = [_text(message.get("content")) for message in body["messages"] if message.get("role") != "assistant"]
     tools = {
         tool["function"]["name"]: tool["function"].get("parameters") or {"type": "object"}
         for tool in body.get("tools") or ()
@@ -59,9 +57,7 @@ def _text(content: Any) -> str:
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
-    return " ".join(
-        part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)
-    )
+    return " ".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))
 
 
 def render(reply: Reply, request: ReceivedRequest) -> Answer:

@@ -1,0 +1,55 @@
+# Everything here sets itself up: it needs Python 3.11 or later, make, Node 18 or later and npm.
+#
+#   make test                          all tests, the real gateway's among them
+#   make test TEST=tests/wire          some of them
+#   make lint                          formatting, style, types, the floors of the house
+#   make format                        let ruff write what it can
+#   make cassettes                     record the exchanges in cassettes/ anew, through the real gateway
+
+SHELL := /bin/bash
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+TEST ?= tests
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup gateways test lint format cassettes clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+$(VENV)/.stamp: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed; set PYTHON=/path/to/it."; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --group dev --editable .
+	touch $@
+
+setup: $(VENV)/.stamp
+
+# The gateway twice: pinned as this package installs it, and as a plain npm install has it.
+gateways: setup
+	@$(BIN)/python -m langchain_pollinations_portkey.gateway.local --into .gateways/pinned >/dev/null
+	@$(BIN)/python -m langchain_pollinations_portkey.gateway.local --manifest tests/gateway_plain_npm --into .gateways/plain >/dev/null
+
+test: gateways
+	$(BIN)/python -m pytest $(TEST) $(ARGS)
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+cassettes: gateways
+	rm -f cassettes/*.yaml
+	$(BIN)/python -m pytest tests/test_cassettes.py --record-mode=all $(ARGS)
+
+clean:
+	rm -rf $(VENV) .gateways .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
