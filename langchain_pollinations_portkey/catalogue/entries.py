@@ -48,6 +48,7 @@ class Quirks:
     Requests
         requires_max_tokens: The provider refuses, or the gateway cuts, a request without `max_tokens`.
         default_max_tokens: What to send then, when neither the user nor a catalogue row says how many.
+        max_tokens_name: The parameter by which the answer is limited.
         drops: Parameters that the gateway removes in silence for this provider.
         changes: Parameters that the gateway turns into something else: name -> one sentence for the user.
         temperature_max: The gateway lowers any higher temperature to this.
@@ -87,6 +88,7 @@ class Quirks:
 
     requires_max_tokens: bool = False
     default_max_tokens: int | None = None
+    max_tokens_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     drops: frozenset[str] = frozenset()
     changes: Mapping[str, str] = field(default_factory=dict)
     temperature_max: float | None = None

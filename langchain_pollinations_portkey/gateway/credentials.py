@@ -85,8 +85,12 @@ def find_credentials(
         notices.append(_foreign_host(provider, variable or from_environment[0], custom_host or ""))
     if provider.auth == "aws":
         key, options = _aws(provider, key, options, needed=custom_host is None)
-    missing = [option for option in provider.options.values() if option.required and option.key not in options]
-    if missing and custom_host is None:
+    missing = [
+        option
+        for option in provider.options.values()
+        if option.required and option.key not in options and not (option.names_host and custom_host)
+    ]
+    if missing:
         raise MissingCredentialsError(_missing_options(provider, [option.key for option in missing]))
     if key is None and _needs_key(provider, options):
         if custom_host is None:

@@ -75,7 +75,6 @@ class _Child:
         )
         self.lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self.port: int | None = None
-        self._owner = os.getpid()
         self._reader = threading.Thread(target=self._read, name="portkey-gateway-output", daemon=True)
         self._reader.start()
 
@@ -108,11 +107,9 @@ class _Child:
 
     def end(self) -> None:
         """End the process and free its pipes; fine to call again. Takes milliseconds: it does not drain."""
-        if os.getpid() != self._owner:
-            return  # a fork of this process: the gateway is the parent's
         process = self.process
         _close(process.stdin)
-        if process.poll() is None:
+        if process.poll() is None:  # in a fork of this process it never is: the gateway is no child of it
             process.terminate()
             try:
                 process.wait(timeout=5)

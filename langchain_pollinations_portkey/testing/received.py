@@ -16,9 +16,11 @@ _SECRET_HEADERS = frozenset(
 )
 _KEY_IN_QUERY = re.compile(r"([?&]key=)[^&]*")
 
-# The end of a path decides the wire, so anything may stand before it: `/v1`, `/openai/deployments/x`, ...
+# The end of a path decides the wire, so anything may stand before it. Azure has the model in the path.
 # `/openai` at the end is the chat endpoint of text.pollinations.ai, an OpenAI-compatible one.
 _ROUTES: tuple[tuple[re.Pattern[str], Wire], ...] = (
+    (re.compile(r"/deployments/(?P<model>[^/]+)/chat/completions$"), "openai"),
+    (re.compile(r"/deployments/(?P<model>[^/]+)/embeddings$"), "embeddings"),
     (re.compile(r"/chat/completions$"), "openai"),
     (re.compile(r"/openai$"), "openai"),
     (re.compile(r"/embeddings$"), "embeddings"),
@@ -48,7 +50,7 @@ class ReceivedRequest:
         model: the model asked for, from the path or the body.
         stream: whether a stream was asked for.
         vertex: whether the path is one of Vertex AI's.
-        lenient: whether OpenAI's rule against unknown parameters is off: path prefix `/lenient`, or `/openai`
+        lenient: whether the rules that only OpenAI itself has are off: path prefix `/lenient`, or `/openai`
             at the end.
         received_at: seconds since the epoch.
         serial: 1 for the provider's first request, and so on.
@@ -115,6 +117,7 @@ def receive(
         groups = found.groupdict()
         if "model" in groups:
             model = unquote(groups["model"])
+        if "verb" in groups:
             stream = groups["verb"] in _STREAM_VERBS
         break
     return ReceivedRequest(

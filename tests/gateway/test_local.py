@@ -51,9 +51,7 @@ def gateway():
         yield running
 
 
-def call(
-    port: int, method: str = "GET", path: str = "/", body: object = None, **headers: str
-) -> tuple[int, str]:
+def call(port: int, method: str = "GET", path: str = "/", body: object = None, **headers: str) -> tuple[int, str]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         sent = {"content-type": "application/json"} | {k.replace("_", "-"): v for k, v in headers.items()}
@@ -303,9 +301,7 @@ def test_a_port_that_is_taken_is_named():
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(
-            LocalGatewayError, match=f"Port {port} is taken by another process. Choose another"
-        ):
+        with pytest.raises(LocalGatewayError, match=f"Port {port} is taken by another process. Choose another"):
             LocalGateway(install_dir=PINNED, port=port).start()
 
 
@@ -328,12 +324,8 @@ def test_a_gateway_that_dies_at_its_start(fake):
 
 
 def test_a_gateway_that_is_not_ready_in_time_is_ended(fake):
-    gateway = LocalGateway(
-        install_dir=fake("console.log(process.pid); setInterval(() => {}, 1e3)"), start_timeout=0.5
-    )
-    with pytest.raises(
-        LocalGatewayError, match=r"did not answer within 0\.5 s; `start_timeout`.*It wrote:\n\d+"
-    ):
+    gateway = LocalGateway(install_dir=fake("console.log(process.pid); setInterval(() => {}, 1e3)"), start_timeout=0.5)
+    with pytest.raises(LocalGatewayError, match=r"did not answer within 0\.5 s; `start_timeout`.*It wrote:\n\d+"):
         gateway.start()
     assert not alive(int(gateway.output))
 
@@ -379,9 +371,7 @@ def test_a_shim_of_a_version_manager_is_looked_through(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with LocalGateway(install_dir=PINNED) as gateway:
         pid, port = gateway.pid, gateway.port
-        command = subprocess.run(
-            [PS, "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=True
-        )
+        command = subprocess.run([PS, "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=True)
         assert "node --require" in command.stdout
         assert not command.stdout.startswith("/bin/sh")
     assert not is_open(port)

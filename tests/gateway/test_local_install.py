@@ -118,8 +118,7 @@ def test_installs_once(npm, into):
 def test_many_processes_at_once_install_once(npm, into):
     npm.does(f"sleep 0.5; {INSTALLS}")
     started = [
-        subprocess.Popen([*COMMAND, "--into", str(into)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        for _ in range(3)
+        subprocess.Popen([*COMMAND, "--into", str(into)], cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)
     ]
     for process in started:
         output, _ = process.communicate(timeout=30)
@@ -179,9 +178,7 @@ def test_an_interrupted_install_ends_npm_and_leaves_nothing(npm, into):
 
 def test_npm_that_takes_too_long(npm, into):
     npm.does("sleep 60")
-    with pytest.raises(
-        LocalGatewayError, match=r"not install the gateway in time.*`npm ping`.*install_timeout"
-    ):
+    with pytest.raises(LocalGatewayError, match=r"not install the gateway in time.*`npm ping`.*install_timeout"):
         install(into, timeout=0.3)
     wait_until_gone(npm.wait_for_pid())
     assert names(into.parent) == {"gateway.lock"}
@@ -229,9 +226,7 @@ def test_npm_that_installs_nothing(npm, into):
 
 def test_a_place_that_cannot_be_written_to(npm, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(
-        LocalGatewayError, match=r"Cannot install into .* `install_dir` or PORTKEY_GATEWAY_CACHE"
-    ):
+    with pytest.raises(LocalGatewayError, match=r"Cannot install into .* `install_dir` or PORTKEY_GATEWAY_CACHE"):
         install(tmp_path / "file" / "gateway")
 
 

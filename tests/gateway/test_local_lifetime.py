@@ -20,6 +20,12 @@ PS = shutil.which("ps")
 
 pytestmark = pytest.mark.gateway
 
+SERVER = """
+const port = process.argv.find((argument) => argument.startsWith("--port=")).slice("--port=".length);
+require("http").createServer((request, response) => response.end()).listen(+port);
+"""
+"""A gateway that writes nothing: one that writes dies of its broken output, whatever else holds."""
+
 PARENT = """
 import os, signal, subprocess, sys, time
 from langchain_pollinations_portkey.gateway.local import LocalGateway
@@ -30,15 +36,25 @@ with LocalGateway(install_dir=sys.argv[1]) as gateway:
 """
 SLEEP = "time.sleep(60)"
 AGAIN = "again.start(); print(again.pid, again.port, flush=True)"
+READY = "while 'Ready' not in gateway.output: time.sleep(0.02)"
 
 
-def parent(before: str = "", then: str = SLEEP) -> tuple[subprocess.Popen[str], int, int]:
+@pytest.fixture
+def quiet(tmp_path):
+    script = tmp_path / "node_modules/@portkey-ai/gateway/build/start-server.js"
+    script.parent.mkdir(parents=True)
+    script.write_text(SERVER)
+    return tmp_path
+
+
+def parent(install: Path, before: str = "pass", then: str = SLEEP) -> tuple[subprocess.Popen[str], int, int]:
     process = subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", PARENT.format(before=before or "pass", then=then), str(PINNED)],
+        [sys.executable, "-W", "error", "-c", PARENT.format(before=before, then=then), str(install)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     pid, port = process.stdout.readline().split()
     return process, int(pid), int(port)
@@ -76,7 +92,7 @@ def wait_until_gone(pid: int, port: int) -> None:
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_it_goes_when_its_parent_is_killed(signal_number):
-    process, pid, port = parent()
+    process, pid, port = parent(PINNED, before=READY)
     assert answers(port)
     process.send_signal(signal_number)
     process.communicate(timeout=10)
@@ -84,15 +100,15 @@ def test_it_goes_when_its_parent_is_killed(signal_number):
 
 
 @pytest.mark.parametrize("then", ["os._exit(1)", "sys.exit(1)", "raise ValueError"])
-def test_it_goes_when_its_parent_exits(then):
-    process, pid, port = parent(then=then)
+def test_it_goes_when_its_parent_exits(then, quiet):
+    process, pid, port = parent(quiet, then=then)
     process.communicate(timeout=10)
     assert process.returncode == 1
     wait_until_gone(pid, port)
 
 
-def test_it_goes_at_exit_without_a_stop():
-    process, pid, port = parent(before="again = LocalGateway(install_dir=sys.argv[1])", then=AGAIN)
+def test_it_goes_at_exit_without_a_stop(quiet):
+    process, pid, port = parent(quiet, before="again = LocalGateway(install_dir=sys.argv[1])", then=AGAIN)
     again_pid, again_port = map(int, process.stdout.readline().split())
     _, errors = process.communicate(timeout=10)
     assert (process.returncode, errors) == (0, "")
@@ -108,8 +124,8 @@ def test_it_goes_at_exit_without_a_stop():
     ],
     ids=["subprocess", "fork"],
 )
-def test_it_goes_although_another_child_of_the_parent_lives(sibling):
-    process, pid, port = parent(before=sibling, then="print(sibling, flush=True); " + SLEEP)
+def test_it_goes_although_another_child_of_the_parent_lives(sibling, quiet):
+    process, pid, port = parent(quiet, before=sibling, then="print(sibling, flush=True); " + SLEEP)
     other = int(process.stdout.readline())
     try:
         process.kill()
@@ -121,9 +137,9 @@ def test_it_goes_although_another_child_of_the_parent_lives(sibling):
         process.communicate(timeout=10)
 
 
-def test_a_fork_that_exits_leaves_it_running():
+def test_a_fork_that_exits_leaves_it_running(quiet):
     fork = "child = os.fork()\n    if child == 0: gateway.stop(); sys.exit(0)\n    os.waitpid(child, 0)"
-    process, pid, port = parent(before=fork)
+    process, pid, port = parent(quiet, before=fork)
     try:
         assert alive(pid)
         assert answers(port)
@@ -134,21 +150,9 @@ def test_a_fork_that_exits_leaves_it_running():
     wait_until_gone(pid, port)
 
 
-def test_an_interrupt_of_the_whole_group_is_left_to_python():
+def test_an_interrupt_of_the_whole_group_is_left_to_python(quiet):
     # Ctrl-C in a terminal signals every process of the foreground group.
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            PARENT.format(before="signal.signal(signal.SIGINT, signal.SIG_IGN)", then=SLEEP),
-            str(PINNED),
-        ],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    pid, port = map(int, process.stdout.readline().split())
+    process, pid, port = parent(quiet, before="signal.signal(signal.SIGINT, signal.SIG_IGN)")
     os.killpg(process.pid, signal.SIGINT)
     time.sleep(0.3)
     assert answers(port)

@@ -33,8 +33,8 @@ def check(request: ReceivedRequest) -> Refusal | None:
     if request.wire == "gemini":
         return check_gemini(fields, vertex=request.vertex)
     if request.wire == "embeddings":
-        return check_embeddings(fields)
-    return check_openai(fields, lenient=request.lenient)
+        return check_embeddings({"model": request.model, **fields})
+    return check_openai({"model": request.model, **fields}, lenient=request.lenient)
 
 
 _NO_OBJECT = {

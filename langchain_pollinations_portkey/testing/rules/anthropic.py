@@ -17,6 +17,7 @@ from langchain_pollinations_portkey.testing.rules.refusal import (
     first_refusal,
     is_number,
     is_whole,
+    objects,
     unknown_keys,
 )
 
@@ -72,7 +73,7 @@ def check_anthropic(fields: Fields, *, vertex: bool = False, interleaved: bool =
 
 
 def _parameters(fields: Fields) -> Iterator[Refusal]:
-    """ "x: Extra inputs are not permitted"."""
+    """Refused: "x: Extra inputs are not permitted"."""
     for key in unknown_keys(fields, _PARAMETERS):
         yield Refusal(f"{key}: Extra inputs are not permitted")
     if not isinstance(fields.get("model"), str):
@@ -167,17 +168,23 @@ def roles(fields: Fields) -> Iterator[Refusal]:
             yield Refusal(f"messages.{index}: Input should be an object")
             return
         role = message.get("role")
-        if role == "system":
+        if role == "system" and not _adds_tools(message):
             yield Refusal(
                 'messages: Unexpected role "system". The Messages API accepts a top-level `system` parameter, '
                 'not "system" as an input message role.'
             )
-        elif role not in {"user", "assistant"}:
+        elif role not in {"user", "assistant", "system"}:
             yield Refusal(f"messages.{index}.role: Input should be 'user' or 'assistant'")
         for key in unknown_keys(message, frozenset({"role", "content"})):
             yield Refusal(f"messages.{index}.{key}: Extra inputs are not permitted")
     if fields["messages"][0]["role"] != "user":
         yield Refusal('messages: first message must use the "user" role')
+
+
+def _adds_tools(message: Fields) -> bool:
+    """Whether a message only makes tools available, the one thing the role system is for in beta versions."""
+    blocks = list(objects(message.get("content")))
+    return bool(blocks) and all(block.get("type") == "tool_addition" for block in blocks)
 
 
 def thinking_shape(fields: Fields) -> Iterator[Refusal]:
@@ -204,14 +211,14 @@ def thinking_shape(fields: Fields) -> Iterator[Refusal]:
 
 
 def budget_below_max_tokens(fields: Fields) -> Iterator[Refusal]:
-    """ "`max_tokens` must be greater than `thinking.budget_tokens`"."""
+    """Refused: "`max_tokens` must be greater than `thinking.budget_tokens`"."""
     thinking = fields.get("thinking") or {}
     if thinking.get("type") == "enabled" and thinking["budget_tokens"] >= fields["max_tokens"]:
         yield Refusal("`max_tokens` must be greater than `thinking.budget_tokens`.")
 
 
 def thinking_and_sampling(fields: Fields) -> Iterator[Refusal]:
-    """ "Extended thinking": not with another temperature than 1, not with top_k, top_p only from 0.95 to 1."""
+    """Refused: "Extended thinking": not with another temperature than 1, not with top_k, top_p only from 0.95 to 1."""
     if not thinks(fields):
         return
     temperature, top_p = fields.get("temperature"), fields.get("top_p")
@@ -226,7 +233,7 @@ def thinking_and_sampling(fields: Fields) -> Iterator[Refusal]:
 
 
 def thinking_and_forced_tool(fields: Fields) -> Iterator[Refusal]:
-    """ "Thinking may not be enabled when tool_choice forces tool use."."""
+    """Refused: "Thinking may not be enabled when tool_choice forces tool use."."""
     choice = fields.get("tool_choice") or {}
     if thinks(fields) and choice.get("type") in {"any", "tool"}:
         yield Refusal("Thinking may not be enabled when tool_choice forces tool use.")

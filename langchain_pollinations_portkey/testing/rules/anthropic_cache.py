@@ -53,14 +53,14 @@ def _marked(block: Fields, where: str) -> Iterator[tuple[str, Fields]]:
 
 
 def at_most_four(fields: Fields) -> Iterator[Refusal]:
-    """ "A maximum of 4 blocks with cache_control may be provided. Found 5."; the automatic one counts too."""
+    """Refused: "A maximum of 4 blocks with cache_control may be provided. Found 5."; the automatic one counts too."""
     found = len(list(breakpoints(fields))) + (fields.get("cache_control") is not None)
     if found > MAX_BREAKPOINTS:
         yield Refusal(f"A maximum of {MAX_BREAKPOINTS} blocks with cache_control may be provided. Found {found}.")
 
 
 def long_before_short(fields: Fields) -> Iterator[Refusal]:
-    """ "a ttl='1h' cache_control block must not come after a ttl='5m' cache_control block"."""
+    """Refused: "a ttl='1h' cache_control block must not come after a ttl='5m' cache_control block"."""
     short_seen = False
     for where, marker in breakpoints(fields):
         if marker.get("ttl") == "1h" and short_seen:

@@ -106,7 +106,7 @@ def contents(fields: Fields) -> Iterator[Refusal]:
 
 
 def final_assistant(fields: Fields) -> Iterator[Refusal]:
-    """ "messages: final assistant content cannot end with trailing whitespace"."""
+    """Refused: "messages: final assistant content cannot end with trailing whitespace"."""
     last = fields["messages"][-1]
     if last["role"] != "assistant" or not last["content"]:
         return
@@ -159,7 +159,7 @@ def _nothing(block: Fields, where: str) -> Iterator[Refusal]:
 
 
 def _text(block: Fields, where: str) -> Iterator[Refusal]:
-    """ "text content blocks must be non-empty", "... must contain non-whitespace text"."""
+    """Says "text content blocks must be non-empty", "... must contain non-whitespace text"."""
     del where
     if not block["text"]:
         yield Refusal(_EMPTY)
@@ -168,7 +168,7 @@ def _text(block: Fields, where: str) -> Iterator[Refusal]:
 
 
 def _thinking(block: Fields, where: str) -> Iterator[Refusal]:
-    """ "Invalid `signature` in `thinking` block": an empty signature signs nothing."""
+    """Says "Invalid `signature` in `thinking` block": an empty signature signs nothing."""
     if not block["signature"]:
         yield Refusal(f"{where}: Invalid `signature` in `thinking` block")
 
@@ -183,7 +183,7 @@ def _tool_use(block: Fields, where: str) -> Iterator[Refusal]:
 
 
 def _tool_id(value: Any, where: str) -> Iterator[Refusal]:
-    """ "String should match pattern '^[a-zA-Z0-9_-]+$'"."""
+    """Says "String should match pattern '^[a-zA-Z0-9_-]+$'"."""
     if not isinstance(value, str) or not TOOL_ID.match(value):
         yield Refusal(f"{where}: String should match pattern '^[a-zA-Z0-9_-]+$'")
 

@@ -126,7 +126,7 @@ def _input_schema(schema: Any, where: str) -> Iterator[Refusal]:
 
 
 def tool_names_unique(fields: Fields) -> Iterator[Refusal]:
-    """ "tools: Tool names must be unique."."""
+    """Refused: "tools: Tool names must be unique."."""
     names = [tool["name"] for tool in fields.get("tools") or () if "name" in tool]
     if len(names) != len(set(names)):
         yield Refusal("tools: Tool names must be unique.")

@@ -1,8 +1,8 @@
 """What Amazon Bedrock's Converse refuses: the request around the content blocks.
 
 Sources: Amazon Bedrock API Reference, "Converse" and its data types (required members, ranges, patterns), User Guide
-"Prompt caching"; quoted messages are AWS's own, as users report them in public issue threads. AWS ignores unknown
-members of structures, so there is no rule against them; a union must have exactly one known member.
+"Prompt caching"; quoted messages are AWS's own, as users report them in public issue threads. Unknown members of
+structures are let through, since nothing public says that AWS refuses them; a union must have exactly one member.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def shapes(fields: Fields) -> Iterator[Refusal]:
 
 
 def inference(fields: Fields) -> Iterator[Refusal]:
-    """ "InferenceConfiguration": maxTokens from 1, temperature and topP from 0 to 1, stopSequences a list."""
+    """Refused: "InferenceConfiguration": maxTokens from 1, temperature and topP from 0 to 1, stopSequences a list."""
     config = fields.get("inferenceConfig", {})
     limit = config.get("maxTokens")
     if limit is not None and not is_whole(limit):
@@ -96,7 +96,7 @@ def _stop_sequences(sequences: Any) -> Iterator[Refusal]:
 
 
 def system(fields: Fields) -> Iterator[Refusal]:
-    """ "SystemContentBlock": text of at least one character, guardContent or a cache point."""
+    """Refused: "SystemContentBlock": text of at least one character, guardContent or a cache point."""
     for index, block in enumerate(fields.get("system", [])):
         where = f"system.{index + 1}.member"
         yield from union(block, _SYSTEM_MEMBERS)
@@ -106,7 +106,7 @@ def system(fields: Fields) -> Iterator[Refusal]:
 
 
 def tool_config(fields: Fields) -> Iterator[Refusal]:
-    """ "ToolConfiguration": at least one tool, each a toolSpec, a system tool or a cache point."""
+    """Refused: "ToolConfiguration": at least one tool, each a toolSpec, a system tool or a cache point."""
     config = fields.get("toolConfig")
     if config is None:
         return
@@ -129,7 +129,7 @@ def tool_config(fields: Fields) -> Iterator[Refusal]:
 
 
 def _tool_spec(spec: Fields, where: str, index: int) -> Iterator[Refusal]:
-    """ "ToolSpecification": a name of a pattern, a description that is not empty, and the schema of an object.
+    """Says "ToolSpecification": a name of a pattern, a description that is not empty, and the schema of an object.
 
     "The value at toolConfig.tools.0.toolSpec.inputSchema.json.type must be one of the following: object."
     """
@@ -147,12 +147,13 @@ def _tool_spec(spec: Fields, where: str, index: int) -> Iterator[Refusal]:
     schema = spec["inputSchema"].get("json")
     if not isinstance(schema, dict) or schema.get("type") != "object":
         yield Refusal(
-            f"The value at toolConfig.tools.{index}.toolSpec.inputSchema.json.type must be one of the following: object."
+            f"The value at toolConfig.tools.{index}.toolSpec.inputSchema.json.type must be one of the following: "
+            "object."
         )
 
 
 def tools_defined(fields: Fields) -> Iterator[Refusal]:
-    """ "The toolConfig field must be defined when using toolUse and toolResult content blocks."."""
+    """Refused: "The toolConfig field must be defined when using toolUse and toolResult content blocks."."""
     if fields.get("toolConfig") is None and any(
         "toolUse" in block or "toolResult" in block for message in fields["messages"] for block in message["content"]
     ):
@@ -160,7 +161,7 @@ def tools_defined(fields: Fields) -> Iterator[Refusal]:
 
 
 def cache_points(fields: Fields) -> Iterator[Refusal]:
-    """ "Prompt caching": at most four cache checkpoints in tools, system and messages together."""
+    """Refused: "Prompt caching": at most four cache checkpoints in tools, system and messages together."""
     blocks = [
         *objects((fields.get("toolConfig") or {}).get("tools")),
         *objects(fields.get("system")),

@@ -44,7 +44,7 @@ _MAX_DOCUMENT_NAME = 200
 
 
 def constraint(value: Any, where: str, wanted: str) -> Refusal:
-    """ "1 validation error detected: Value 'x' at 'y' failed to satisfy constraint: ..."."""
+    """Says "1 validation error detected: Value 'x' at 'y' failed to satisfy constraint: ..."."""
     return Refusal(f"1 validation error detected: Value '{value}' at '{where}' failed to satisfy constraint: {wanted}")
 
 
@@ -74,7 +74,7 @@ def length(value: Any, where: str, low: int, high: int | None = None) -> Iterato
 
 
 def roles(fields: Fields) -> Iterator[Refusal]:
-    """ "A conversation must start with a user message", "... must alternate between user and assistant roles"."""
+    """Refused: "A conversation must start with a user message", "... must alternate between ... roles"."""
     previous = None
     for index, message in enumerate(fields["messages"]):
         role = message.get("role")
@@ -119,7 +119,7 @@ def contents(fields: Fields) -> Iterator[Refusal]:
 
 
 def _text(block: Fields, path: str, place: str) -> Iterator[Refusal]:
-    """ "The text field in the ContentBlock object at messages.0.content.0 is blank. Add text ..."."""
+    """Says "The text field in the ContentBlock object at messages.0.content.0 is blank. Add text ..."."""
     del path
     if not isinstance(block["text"], str):
         yield serialization()
@@ -184,7 +184,7 @@ def _image(block: Fields, path: str, place: str) -> Iterator[Refusal]:
 
 
 def _document(block: Fields, path: str, place: str) -> Iterator[Refusal]:
-    """ "The file name can only contain alphanumeric characters, whitespace characters, hyphens, ..."."""
+    """Says "The file name can only contain alphanumeric characters, whitespace characters, hyphens, ..."."""
     del place
     document = block["document"]
     if document.get("format") is not None:
@@ -219,7 +219,7 @@ def _cache_point(block: Fields, path: str, place: str) -> Iterator[Refusal]:
 
 
 def cache_point(block: Fields, path: str) -> Iterator[Refusal]:
-    """ "CachePointBlock": type default, ttl 5m or 1h."""
+    """Says "CachePointBlock": type default, ttl 5m or 1h."""
     point = block.get("cachePoint")
     if point is None:
         return
@@ -252,7 +252,7 @@ _BLOCKS: dict[str, Callable[[Fields, str, str], Iterator[Refusal]]] = {
 
 
 def documents(fields: Fields) -> Iterator[Refusal]:
-    """ "Message": images and documents only from the user; a document needs a text beside it. Wording ours."""
+    """Refused: "Message": images and documents only from the user; a document needs a text beside it. Wording ours."""
     for index, message in enumerate(fields["messages"]):
         members = {member for block in message["content"] for member in block}
         if message["role"] == "assistant" and members & {"image", "document"}:
@@ -270,8 +270,8 @@ def tool_turns(fields: Fields) -> Iterator[Refusal]:
     asked: list[str] = []
     for index, message in enumerate(fields["messages"]):
         where = f"messages.{index}.content"
-        results = [block["toolResult"]["toolUseId"] for block in message["content"] if "toolResult" in block]
-        uses = [block["toolUse"]["toolUseId"] for block in message["content"] if "toolUse" in block]
+        results = _ids(message, "toolResult")
+        uses = _ids(message, "toolUse")
         for kind, ids in (("toolUse", uses), ("toolResult", results)):
             double = sorted({call_id for call_id in ids if ids.count(call_id) > 1})
             if double:
@@ -286,8 +286,14 @@ def tool_turns(fields: Fields) -> Iterator[Refusal]:
         asked = uses
 
 
+def _ids(message: Fields, member: str) -> list[str]:
+    """Ids of a message's calls or results; those with a `type` are the provider's own tools, answered at once."""
+    blocks = [block[member] for block in message["content"] if member in block]
+    return [block["toolUseId"] for block in blocks if "type" not in block]
+
+
 def claude_texts(fields: Fields) -> Iterator[Refusal]:
-    """ "The model returned the following errors: messages: text content blocks must contain non-whitespace text"."""
+    """Refused, as the model's error: "messages: text content blocks must contain non-whitespace text"."""
     for message in fields["messages"]:
         if any(not block["text"].strip() for block in message["content"] if "text" in block):
             yield Refusal(f"{MODEL_ERRORS}messages: text content blocks must contain non-whitespace text")

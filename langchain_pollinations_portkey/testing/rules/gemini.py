@@ -67,7 +67,7 @@ def check_gemini(fields: Fields, *, vertex: bool = False) -> Refusal | None:
 
 
 def _fields(fields: Fields) -> Iterator[Refusal]:
-    """ "Invalid JSON payload received. Unknown name "x": Cannot find field."."""
+    """Refused: "Invalid JSON payload received. Unknown name "x": Cannot find field."."""
     yield from unknown_fields(fields, _REQUEST, "")
 
 
@@ -77,7 +77,7 @@ def _vertex_fields(fields: Fields) -> Iterator[Refusal]:
 
 
 def contents(fields: Fields) -> Iterator[Refusal]:
-    """ "* GenerateContentRequest.contents: contents is not specified", "... contents.parts must not be empty."."""
+    """Refused: "...contents: contents is not specified", "...parts: contents.parts must not be empty."."""
     turns = fields.get("contents")
     if not turns:
         yield Refusal("* GenerateContentRequest.contents: contents is not specified\n")
@@ -223,7 +223,7 @@ def _all_schemas(fields: Fields, *, vertex: bool) -> Iterator[Refusal]:
 
 
 def _vertex_texts(fields: Fields) -> Iterator[Refusal]:
-    """ "Unable to submit request because it has an empty text parameter." (Vertex AI)."""
+    """Refused: "Unable to submit request because it has an empty text parameter." (Vertex AI)."""
     for turn in fields["contents"]:
         for part in turn["parts"] if isinstance(turn["parts"], list) else [turn["parts"]]:
             if part.get("text") == "":

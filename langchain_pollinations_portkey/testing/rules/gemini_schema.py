@@ -21,7 +21,7 @@ _TYPES = frozenset({"TYPE_UNSPECIFIED", "STRING", "NUMBER", "INTEGER", "BOOLEAN"
 
 
 def schema_problems(schema: Any, where: str, *, vertex: bool) -> Iterator[Refusal]:
-    """Yields what Google refuses in a schema: unknown keywords (`$ref`, `additionalProperties`, ...) and lists of types.
+    """Yields what Google refuses in a schema: unknown keywords (`$ref`, `additionalProperties`, ...), lists of types.
 
     Args:
         schema: the schema; None has no problems.

@@ -28,7 +28,7 @@ def either(fields: Fields, name: str) -> Any:
 
 
 def unknown_fields(value: Any, known: str, where: str) -> Iterator[Refusal]:
-    """ "Invalid JSON payload received. Unknown name "x" at 'y': Cannot find field.".
+    """Says "Invalid JSON payload received. Unknown name "x" at 'y': Cannot find field.".
 
     Args:
         value: what should be an object.
@@ -83,7 +83,7 @@ def declarations(fields: Fields) -> Iterator[Refusal]:
 
 
 def tool_config(fields: Fields) -> Iterator[Refusal]:
-    """ "Function calling config is set without function_declarations."; allowed names only with mode ANY."""
+    """Refused: "Function calling config is set without function_declarations."; allowed names only with mode ANY."""
     config = either(fields, "toolConfig")
     if config is None:
         return

@@ -81,8 +81,7 @@ def check_openai(fields: Fields, *, lenient: bool = False) -> Refusal | None:
 
     Args:
         fields: the body.
-        lenient: do without the rules against unknown parameters and words, since other providers that speak
-            OpenAI's wire have some of their own.
+        lenient: only the rules that other providers with OpenAI's wire have as well.
     """
     return first_refusal(LENIENT_RULES if lenient else RULES, fields)
 
@@ -93,7 +92,7 @@ def check_embeddings(fields: Fields) -> Refusal | None:
 
 
 def _model(fields: Fields) -> Iterator[Refusal]:
-    """ "you must provide a model parameter"."""
+    """Refused: "you must provide a model parameter"."""
     if not fields.get("model"):
         yield Refusal("you must provide a model parameter")
     elif not isinstance(fields["model"], str):
@@ -101,7 +100,7 @@ def _model(fields: Fields) -> Iterator[Refusal]:
 
 
 def _unknown(fields: Fields) -> Iterator[Refusal]:
-    """ "Unrecognized request argument supplied: x"."""
+    """Refused: "Unrecognized request argument supplied: x"."""
     unknown = unknown_keys(fields, _PARAMETERS)
     if unknown:
         plural = "s" if len(unknown) > 1 else ""
@@ -109,7 +108,7 @@ def _unknown(fields: Fields) -> Iterator[Refusal]:
 
 
 def _ranges(fields: Fields) -> Iterator[Refusal]:
-    """ "Invalid 'temperature': decimal above maximum value. Expected a value <= 2, but got 3 instead."."""
+    """Refused: "Invalid 'temperature': decimal above maximum value. Expected a value <= 2, but got 3 instead."."""
     for name, (low, high) in _RANGES.items():
         value = fields.get(name)
         if value is None:
@@ -133,7 +132,7 @@ def _out_of_range(name: str, kind: str, how: str, bound: str, value: Any) -> Ref
 
 
 def _token_limits(fields: Fields) -> Iterator[Refusal]:
-    """At least one token; not both limits ("... at the same time is not supported")."""
+    """At least one token."""
     for name in ("max_tokens", "max_completion_tokens"):
         value = fields.get(name)
         if value is None:
@@ -142,6 +141,10 @@ def _token_limits(fields: Fields) -> Iterator[Refusal]:
             yield openai_messages.wrong_type(name, "an integer", value)
         elif value < 1:
             yield _out_of_range(name, "integer", "below minimum", ">= 1", value)
+
+
+def _both_limits(fields: Fields) -> Iterator[Refusal]:
+    """Refused: "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported."."""
     if fields.get("max_tokens") is not None and fields.get("max_completion_tokens") is not None:
         yield Refusal(
             "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
@@ -233,7 +236,7 @@ def _embedding_options(fields: Fields) -> Iterator[Refusal]:
 
 
 def _nulls(fields: Fields) -> Iterator[Refusal]:
-    """ "Invalid type for 'parallel_tool_calls': expected a boolean, but got null instead."."""
+    """Refused: "Invalid type for 'parallel_tool_calls': expected a boolean, but got null instead."."""
     if "parallel_tool_calls" in fields and not isinstance(fields["parallel_tool_calls"], bool):
         yield openai_messages.wrong_type("parallel_tool_calls", "a boolean", fields["parallel_tool_calls"])
 
@@ -242,21 +245,28 @@ LENIENT_RULES: tuple[Rule, ...] = (
     _model,
     openai_messages.messages_present,
     openai_messages.shapes,
-    openai_messages.contents,
+    openai_messages.content_types,
     openai_tools.call_shapes,
     openai_tools.calls_answered,
     openai_tools.definitions,
     openai_tools.choice,
-    _nulls,
     _ranges,
     _token_limits,
     _stop,
-    _depends,
-    _response_format,
 )
+"""Left out is what Mistral, xAI or Perplexity are recorded to take: other parameters and words, `content: []`, an
+`image_url` that is a text, `response_format` without a name, a strict schema with optional members.
+"""
+
 RULES: tuple[Rule, ...] = (
     _unknown,
     *LENIENT_RULES,
+    openai_messages.contents,
     openai_tools.choice_word,
+    openai_tools.schemas,
+    _nulls,
+    _both_limits,
+    _depends,
+    _response_format,
     openai_messages.unknown_keys_inside,
 )

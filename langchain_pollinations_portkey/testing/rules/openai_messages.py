@@ -48,7 +48,7 @@ _EXPECTED_IMAGE = (
 
 
 def wrong_type(where: str, expected: str, value: Any) -> Refusal:
-    """ "Invalid type for 'x': expected a string, but got an object instead."."""
+    """Says "Invalid type for 'x': expected a string, but got an object instead."."""
     return Refusal(
         f"Invalid type for '{where}': expected {expected}, but got {json_type(value)} instead.",
         code="invalid_type",
@@ -57,19 +57,19 @@ def wrong_type(where: str, expected: str, value: Any) -> Refusal:
 
 
 def wrong_value(where: str, value: Any, supported: Sequence[str]) -> Refusal:
-    """ "Invalid value: 'x'. Supported values are: 'a', 'b', and 'c'."."""
+    """Says "Invalid value: 'x'. Supported values are: 'a', 'b', and 'c'."."""
     *most, last = (f"'{word}'" for word in supported)
     listed = f"{', '.join(most)}, and {last}" if most else last
     return Refusal(f"Invalid value: '{value}'. Supported values are: {listed}.", code="invalid_value", param=where)
 
 
 def missing(where: str) -> Refusal:
-    """ "Missing required parameter: 'x'."."""
+    """Says "Missing required parameter: 'x'."."""
     return Refusal(f"Missing required parameter: '{where}'.", code="missing_required_parameter", param=where)
 
 
 def empty_array(where: str) -> Refusal:
-    """ "Invalid 'x': empty array. Expected an array with minimum length 1 ..."."""
+    """Says "Invalid 'x': empty array. Expected an array with minimum length 1 ..."."""
     return Refusal(
         f"Invalid '{where}': empty array. Expected an array with minimum length 1, but got an empty array instead.",
         code="empty_array",
@@ -124,24 +124,36 @@ def shapes(fields: Fields) -> Iterator[Refusal]:
             yield missing(f"{where}.name")
 
 
-def contents(fields: Fields) -> Iterator[Refusal]:
-    """Content is a text or a list of parts; only an assistant who calls tools may have none."""
+def content_types(fields: Fields) -> Iterator[Refusal]:
+    """Content is a text or a list of objects with a type; only an assistant who calls tools may have none."""
     for index, message in enumerate(fields["messages"]):
         where = f"messages[{index}].content"
         content = message.get("content")
         if content is None:
             yield from _no_content(message, where)
         elif isinstance(content, list):
-            if not content:
-                yield empty_array(where)
             for number, part in enumerate(content):
-                yield from _part(part, f"{where}[{number}]", f"messages[{index}]", message["role"])
+                if not isinstance(part, dict):
+                    yield wrong_type(f"{where}[{number}]", "an object", part)
+                if part.get("type") is None:
+                    yield missing(f"{where}[{number}].type")
         elif not isinstance(content, str):
             yield wrong_type(where, "one of a string or array of objects", content)
 
 
+def contents(fields: Fields) -> Iterator[Refusal]:
+    """A list of parts is not empty, and its parts are OpenAI's, in OpenAI's shapes."""
+    for index, message in enumerate(fields["messages"]):
+        where = f"messages[{index}].content"
+        content = message.get("content")
+        if content == []:
+            yield empty_array(where)
+        for number, part in enumerate(objects(content)):
+            yield from _part(part, f"{where}[{number}]", f"messages[{index}]", message["role"])
+
+
 def _no_content(message: Fields, where: str) -> Iterator[Refusal]:
-    """ "Invalid value for 'content': expected a string, got null."."""
+    """Says "Invalid value for 'content': expected a string, got null."."""
     role = message["role"]
     speaks = any(message.get(key) for key in ("tool_calls", "function_call", "refusal", "audio"))
     if role == "function" or (role == "assistant" and speaks):
@@ -151,13 +163,8 @@ def _no_content(message: Fields, where: str) -> Iterator[Refusal]:
     yield Refusal("Invalid value for 'content': expected a string, got null.", param=where)
 
 
-def _part(part: Any, where: str, message: str, role: str) -> Iterator[Refusal]:
-    if not isinstance(part, dict):
-        yield wrong_type(where, "an object", part)
-        return
-    kind = part.get("type")
-    if kind is None:
-        yield missing(f"{where}.type")
+def _part(part: Fields, where: str, message: str, role: str) -> Iterator[Refusal]:
+    kind = part["type"]
     if kind not in _PART_KEYS:
         yield wrong_value(f"{where}.type", kind, tuple(_PART_KEYS))
         return
@@ -191,18 +198,7 @@ def _image_url(image: Fields, where: str) -> Iterator[Refusal]:
         yield wrong_value(f"{where}.detail", image["detail"], ("low", "high", "auto"))
     if url.startswith(("http://", "https://")):
         return
-    found = _DATA_URL.match(url)
-    problem = None
-    if not url.startswith("data:"):
-        problem = "a value without the 'data:' prefix"
-    elif found is None:
-        problem = "a value that is no base64-encoded data URL"
-    elif not found["mime"].startswith("image/"):
-        problem = f"unsupported MIME type '{found['mime']}'"
-    elif not found["data"]:
-        problem = "empty base64-encoded bytes"
-    elif not _BASE64.match(found["data"]):
-        problem = "invalid base64-encoded bytes"
+    problem = _data_url_problem(url)
     if problem is not None:
         yield Refusal(
             f"Invalid image URL: '{where}.url'. {_EXPECTED_IMAGE}, but got {problem}.",
@@ -211,8 +207,22 @@ def _image_url(image: Fields, where: str) -> Iterator[Refusal]:
         )
 
 
+def _data_url_problem(url: str) -> str | None:
+    """What a text is instead of a data URL with an image in base64."""
+    if not url.startswith("data:"):
+        return "a value without the 'data:' prefix"
+    found = _DATA_URL.match(url)
+    if found is None:
+        return "a value that is no base64-encoded data URL"
+    if not found["mime"].startswith("image/"):
+        return f"unsupported MIME type '{found['mime']}'"
+    if not found["data"]:
+        return "empty base64-encoded bytes"
+    return None if _BASE64.match(found["data"]) else "invalid base64-encoded bytes"
+
+
 def unknown_keys_inside(fields: Fields) -> Iterator[Refusal]:
-    """ "Unknown parameter: 'messages[0].content[0].cache_control'."; in messages, their parts and tools."""
+    """Refused: "Unknown parameter: 'messages[0].content[0].cache_control'."; in messages, their parts and tools."""
     for index, message in enumerate(fields["messages"]):
         where = f"messages[{index}]"
         yield from _unknown(message, _MESSAGE_KEYS[message["role"]], where)

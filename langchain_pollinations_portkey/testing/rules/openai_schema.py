@@ -80,7 +80,7 @@ def _inside(schema: Any, path: tuple[str, ...], *, strict: bool) -> Iterator[str
 
 
 def _strict_object(schema: Fields) -> Iterator[str]:
-    """ "Structured outputs": all fields must be required, additionalProperties must be false."""
+    """Says "Structured outputs": all fields must be required, additionalProperties must be false."""
     if schema.get("additionalProperties") is not False:
         yield "'additionalProperties' is required to be supplied and to be false."
     absent = [name for name in schema.get("properties") or {} if name not in (schema.get("required") or ())]

@@ -63,7 +63,7 @@ def _call(call: Any, where: str) -> Iterator[Refusal]:
 
 
 def _name(name: Any, where: str) -> Iterator[Refusal]:
-    """ "string does not match pattern ... '^[a-zA-Z0-9_-]+$'", "string too long ... maximum length 64"."""
+    """Says "string does not match pattern ... '^[a-zA-Z0-9_-]+$'", "string too long ... maximum length 64"."""
     if name is None:
         yield missing(where)
     elif not isinstance(name, str):
@@ -117,7 +117,7 @@ def _unanswered(ids: list[str], index: int) -> Refusal:
 
 
 def definitions(fields: Fields) -> Iterator[Refusal]:
-    """Tools are a filled list; a function has a name and an object schema; strict ones keep strict's rules."""
+    """Tools are a filled list; a function has a name."""
     tools = fields.get("tools")
     if tools is None:
         return
@@ -141,16 +141,14 @@ def definitions(fields: Fields) -> Iterator[Refusal]:
             yield missing(f"{where}.{kind}")
             return
         yield from _name(tool[kind].get("name"), f"{where}.{kind}.name")
-        if kind == "function":
-            yield from openai_schema.function_parameters(tool[kind], f"{where}.function")
 
 
 def choice(fields: Fields) -> Iterator[Refusal]:
     """tool_choice and parallel_tool_calls only make sense with tools."""
-    for name in ("tool_choice", "parallel_tool_calls"):
-        if fields.get(name) is not None and not fields.get("tools"):
+    for param in ("tool_choice", "parallel_tool_calls"):
+        if fields.get(param) is not None and not fields.get("tools"):
             yield Refusal(
-                f"Invalid value for '{name}': '{name}' is only allowed when 'tools' are specified.", param=name
+                f"Invalid value for '{param}': '{param}' is only allowed when 'tools' are specified.", param=param
             )
     chosen = fields.get("tool_choice")
     if not isinstance(chosen, dict):
@@ -170,3 +168,10 @@ def choice_word(fields: Fields) -> Iterator[Refusal]:
     chosen = fields.get("tool_choice")
     if isinstance(chosen, str) and chosen not in _CHOICES:
         yield wrong_value("tool_choice", chosen, _CHOICES)
+
+
+def schemas(fields: Fields) -> Iterator[Refusal]:
+    """A function's parameters are an object schema; strict ones keep strict's rules."""
+    for index, tool in enumerate(fields.get("tools") or ()):
+        if tool["type"] == "function":
+            yield from openai_schema.function_parameters(tool["function"], f"tools[{index}].function")

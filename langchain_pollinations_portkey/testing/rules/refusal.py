@@ -28,9 +28,9 @@ class Refusal:
 
 Fields = dict[str, Any]
 Rule = Callable[[Fields], Iterable[Refusal]]
-"""A rule yields a refusal for everything wrong that it finds; the first one is the provider's answer.
+"""A rule yields a refusal where it finds something wrong. Only the first one is taken, as the provider's answer.
 
-The rules of a table run in order, so a rule may rely on what those before it have checked.
+So the code after a `yield` may rely on what was checked before it, and a rule on the rules before it in the table.
 """
 
 

@@ -84,6 +84,8 @@ def _settle_stop(body: dict[str, Any]) -> None:
 
 def _settle_max_tokens(body: dict[str, Any], model: ResolvedModel) -> None:
     quirks = model.provider.quirks
+    if quirks.max_tokens_name != "max_tokens" and "max_tokens" in body:
+        body.setdefault(quirks.max_tokens_name, body.pop("max_tokens"))
     if not quirks.requires_max_tokens or "max_tokens" in body or "max_completion_tokens" in body:
         return
     known = model.entry.max_output_tokens if model.entry is not None else None
