@@ -106,7 +106,7 @@ class _Child:
         self._reader.join(timeout=2)
 
     def end(self) -> None:
-        """End the process and free its pipes; fine to call again. Takes milliseconds: it does not drain."""
+        """End the process, cutting open streams, and free its pipes. Takes milliseconds; fine to call again."""
         process = self.process
         _close(process.stdin)
         if process.poll() is None:  # in a fork of this process it never is: the gateway is no child of it

@@ -33,7 +33,7 @@ def check(request: ReceivedRequest) -> Refusal | None:
     if request.wire == "gemini":
         return check_gemini(fields, vertex=request.vertex)
     if request.wire == "embeddings":
-        return check_embeddings({"model": request.model, **fields})
+        return check_embeddings({"model": request.model, **fields}, lenient=request.lenient)
     return check_openai({"model": request.model, **fields}, lenient=request.lenient)
 
 

@@ -86,9 +86,10 @@ def check_openai(fields: Fields, *, lenient: bool = False) -> Refusal | None:
     return first_refusal(LENIENT_RULES if lenient else RULES, fields)
 
 
-def check_embeddings(fields: Fields) -> Refusal | None:
-    """Returns OpenAI's refusal of an embeddings body, None if it is fine."""
-    return first_refusal([_model, _inputs, _embedding_options], fields)
+def check_embeddings(fields: Fields, *, lenient: bool = False) -> Refusal | None:
+    """Returns OpenAI's refusal of an embeddings body, None if it is fine; `lenient` allows other parameters."""
+    rules: list[Rule] = [_model, _inputs, _embedding_options]
+    return first_refusal(rules if lenient else [*rules, _embedding_unknown], fields)
 
 
 def _model(fields: Fields) -> Iterator[Refusal]:
@@ -231,6 +232,10 @@ def _embedding_options(fields: Fields) -> Iterator[Refusal]:
     dimensions = fields.get("dimensions")
     if dimensions is not None and not (is_whole(dimensions) and dimensions >= 1):
         yield _out_of_range("dimensions", "integer", "below minimum", ">= 1", dimensions)
+
+
+def _embedding_unknown(fields: Fields) -> Iterator[Refusal]:
+    """Refused: "Unrecognized request argument supplied: x"."""
     for key in unknown_keys(fields, frozenset({"model", "input", "encoding_format", "dimensions", "user"})):
         yield Refusal(f"Unrecognized request argument supplied: {key}")
 

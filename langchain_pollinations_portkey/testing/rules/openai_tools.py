@@ -131,9 +131,7 @@ def definitions(fields: Fields) -> Iterator[Refusal]:
         if not isinstance(tool, dict):
             yield wrong_type(where, "an object", tool)
             return
-        kind = tool.get("type")
-        if kind is None:
-            yield missing(f"{where}.type")
+        kind = tool.get("type", "function")
         if kind not in {"function", "custom"}:
             yield wrong_value(f"{where}.type", kind, ("function", "custom"))
             return
@@ -171,7 +169,9 @@ def choice_word(fields: Fields) -> Iterator[Refusal]:
 
 
 def schemas(fields: Fields) -> Iterator[Refusal]:
-    """A function's parameters are an object schema; strict ones keep strict's rules."""
+    """A tool says its type; a function's parameters are an object schema; strict ones keep strict's rules."""
     for index, tool in enumerate(fields.get("tools") or ()):
+        if "type" not in tool:
+            yield missing(f"tools[{index}].type")
         if tool["type"] == "function":
             yield from openai_schema.function_parameters(tool["function"], f"tools[{index}].function")

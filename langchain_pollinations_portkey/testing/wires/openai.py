@@ -39,7 +39,7 @@ def asked(request: ReceivedRequest) -> Asked:
     tools = {
         tool["function"]["name"]: tool["function"].get("parameters") or {"type": "object"}
         for tool in body.get("tools") or ()
-        if tool.get("type") == "function"
+        if "function" in tool
     }
     choice = body.get("tool_choice")
     name = choice["function"]["name"] if isinstance(choice, dict) and "function" in choice else None
