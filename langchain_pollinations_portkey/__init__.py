@@ -14,15 +14,17 @@ if TYPE_CHECKING:
     from langchain_pollinations_portkey.catalogue import Catalogue, ModelEntry
     from langchain_pollinations_portkey.chat_models import ChatPortkey
     from langchain_pollinations_portkey.errors import PortkeyError
+    from langchain_pollinations_portkey.gateway.local import LocalGateway
 
 _HOMES = {
     "Catalogue": "catalogue",
     "ChatPortkey": "chat_models",
+    "LocalGateway": "gateway.local",
     "ModelEntry": "catalogue",
     "PortkeyError": "errors",
 }
 
-__all__ = ["Catalogue", "ChatPortkey", "ModelEntry", "PortkeyError", "__version__"]
+__all__ = ["Catalogue", "ChatPortkey", "LocalGateway", "ModelEntry", "PortkeyError", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
