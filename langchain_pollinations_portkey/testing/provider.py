@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -73,11 +76,13 @@ class StandInProvider:
     # Life
 
     def start(self) -> Self:
-        """Starts the server in a thread of its own.
+        """Starts the server in a thread of its own; nothing happens if it runs already.
 
         Raises:
             OSError: the port is taken.
         """
+        if self._thread is not None:
+            return self
         self._ready.clear()
         self._failed = None
         self._thread = threading.Thread(target=self._run, name="stand-in-provider", daemon=True)
@@ -85,6 +90,7 @@ class StandInProvider:
         self._ready.wait(_START_TIMEOUT)
         if self._failed is not None:
             self._thread.join()
+            self._thread = None
             raise self._failed
         return self
 
@@ -145,8 +151,9 @@ class StandInProvider:
         self._handler = handler
 
     def clear(self) -> None:
-        """Forgets requests, script and handler."""
+        """Forgets requests, script and handler, and numbers requests from 1 again."""
         self.requests.clear()
+        self._serial = itertools.count(1)
         self._script.clear()
         self._handler = None
 
@@ -160,43 +167,57 @@ class StandInProvider:
             self._ready.set()
 
     async def _serve(self) -> None:
+        """Accepts connections until `stop`.
+
+        The loop accepts by itself, because asyncio's own server loses a connection that comes in while it closes.
+        """
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        connections: set[asyncio.Task[None]] = set()
 
-        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            assert task is not None  # noqa: S101 - a coroutine always runs in a task
-            connections[task] = writer
-            try:
-                await serve_connection(reader, writer, self._respond)
-            except asyncio.CancelledError:
-                pass  # stop() cancels; asyncio 3.11 would log it
-            finally:
-                connections.pop(task, None)
+        def accept() -> None:
+            with contextlib.suppress(OSError):  # nobody is left to be accepted
+                while True:
+                    connection, _ = listener.accept()
+                    connection.setblocking(False)  # noqa: FBT003 - the standard library's signature
+                    # Else the body would wait for the acknowledgement of the headers, some 40 ms.
+                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    task = asyncio.create_task(self._connected(connection))
+                    connections.add(task)
+                    task.add_done_callback(connections.discard)
+                    # A task that is cancelled before it starts runs no `finally` of its own.
+                    task.add_done_callback(partial(_close, connection))
 
-        server = await asyncio.start_server(connected, "127.0.0.1", self._port, backlog=_BACKLOG, limit=_HEADER_LIMIT)
-        self._port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        await self._stopping.wait()
-        server.close()
-        for task, writer in list(connections.items()):
+        with socket.create_server(("127.0.0.1", self._port), backlog=_BACKLOG) as listener:
+            listener.setblocking(False)  # noqa: FBT003
+            self._port = listener.getsockname()[1]
+            self._loop.add_reader(listener, accept)
+            self._ready.set()
+            await self._stopping.wait()
+            self._loop.remove_reader(listener)
+            for task in connections:
+                task.cancel()
+            await asyncio.gather(*connections, return_exceptions=True)
+
+    async def _connected(self, connection: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=connection, limit=_HEADER_LIMIT)
+        try:
+            await serve_connection(reader, writer, self._respond)
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+        finally:
             writer.transport.abort()
-            task.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
-        await server.wait_closed()
 
     async def _respond(self, raw: RawRequest) -> tuple[ReceivedRequest, Answer, Delivery]:
         now = time.time()
         request = receive(
             raw.method, raw.target, raw.header_items, raw.body, received_at=now, serial=next(self._serial)
         )
-        refusal = self._judge(request, now)
-        if refusal is not None:
-            request.refused = refusal.message
-        self.requests.append(request)
         chosen: Scripted
         try:
+            refusal = self._judge(request, now)
+            request.refused = refusal.message if refusal is not None else None
+            self.requests.append(request)
             chosen = _failure(refusal) if refusal is not None else self._choose(request)
             answer = _render(chosen, request)
         except Exception as error:  # noqa: BLE001 - a bug must reach the test, not hang its connection
@@ -222,6 +243,10 @@ class StandInProvider:
         if request.wire == "embeddings":
             return Reply()
         return default_reply(RENDERERS[request.wire].asked(request), request)
+
+
+def _close(connection: socket.socket, _: object) -> None:
+    connection.close()
 
 
 def _failure(refusal: Refusal) -> Failure:

@@ -80,11 +80,65 @@ RULES = [
         "Unknown name \"max_tokens\" at 'generation_config'",
         config(maxOutputTokens=5),
     ),
+    ("contents object", body(contents={"parts": HI}), "Invalid value at 'contents'", BASE),
+    ("turn text", body(contents=["Hi"]), "Invalid value at 'contents[0]'", BASE),
+    ("text number", user({"text": 1}), "contents[0].parts[0]' (text)", user({"text": "1"})),
+    (
+        "system key",
+        body(systemInstruction={"text": "S", "parts": HI}),
+        "'system_instruction'",
+        body(systemInstruction={"parts": HI}),
+    ),
+    (
+        "inline data key",
+        user({"inlineData": {"mediaType": "image/png", "data": PNG}}),
+        "Unknown name \"mediaType\" at 'contents[0].parts[0].inline_data'",
+        user({"inlineData": {"mimeType": "image/png", "data": PNG, "displayName": "a"}}),
+    ),
+    (
+        "call key",
+        talk(HI, [{"functionCall": {"name": "weather", "arguments": {}}}], [TELL]),
+        'Unknown name "arguments"',
+        talk(HI, [CALL], [TELL]),
+    ),
+    (
+        "call without name",
+        talk(HI, [{"functionCall": {"args": {}}}], [TELL]),
+        "function_call.name",
+        talk(HI, [CALL], [TELL]),
+    ),
+    (
+        "response key",
+        talk(HI, [CALL], [{"functionResponse": {"name": "weather", "content": "a"}}]),
+        'Unknown name "content"',
+        talk(HI, [CALL], [TELL]),
+    ),
+    ("temperature text", config(temperature="hot"), "(TYPE_FLOAT)", config(temperature=0)),
+    ("maxOutputTokens text", config(maxOutputTokens="9"), "(TYPE_INT32)", config(maxOutputTokens=9)),
+    ("schema type", takes({"type": "date"}), "(type.googleapis.com/Type)", takes({"type": "string", "format": "date"})),
+    ("in anyOf", takes({"anyOf": [{"const": 1}]}), "value.any_of[0]'", takes({"anyOf": [{"type": "null"}]})),
+    (
+        "tool config key",
+        declares(function(), toolConfig={"mode": "ANY"}),
+        "Unknown name \"mode\" at 'tool_config'",
+        declares(function(), toolConfig={}),
+    ),
+    (
+        "calling config key",
+        declares(function(), toolConfig={"functionCallingConfig": {"mode": "ANY", "name": "a"}}),
+        "Unknown name \"name\" at 'tool_config.function_calling_config'",
+        declares(function(), toolConfig={"functionCallingConfig": {"mode": "ANY"}}),
+    ),
     ("temperature", config(temperature=2.5), "temperature must be in the range [0.0, 2.0]", config(temperature=2)),
     ("topP", config(topP=1.5), "top_p must be in the range", config(top_p=1)),
     ("topP, snake case", config(top_p=1.5), "top_p must be in the range", config(top_p=1)),
     ("maxOutputTokens", config(maxOutputTokens=0), "max_output_tokens must be positive", config(maxOutputTokens=1)),
-    ("six stop sequences", config(stopSequences=list("abcdef")), "must not exceed 5", config(stopSequences=list("abcde"))),
+    (
+        "six stop sequences",
+        config(stopSequences=list("abcdef")),
+        "must not exceed 5",
+        config(stopSequences=list("abcde")),
+    ),
     (
         "base64",
         user({"inlineData": {"mimeType": "image/png", "data": f"data:image/png;base64,{PNG}"}}),
@@ -97,13 +151,28 @@ RULES = [
         "mime_type",
         user({"inlineData": {"mimeType": "image/png", "data": PNG}}),
     ),
-    ("system instruction", body(systemInstruction={"parts": []}), "system_instruction.parts", body(systemInstruction={"role": "system", "parts": HI})),
+    (
+        "system instruction",
+        body(systemInstruction={"parts": []}),
+        "system_instruction.parts",
+        body(systemInstruction={"role": "system", "parts": HI}),
+    ),
     ("empty tool", body(tools=[{}]), "tools[0].tool_type", body(tools=[{"googleSearch": {}}])),
     ("no functions", declares(), "tools[0].tool_type", declares(function())),
     ("unknown tool", body(tools=[{"type": "function"}]), "Unknown name \"type\" at 'tools[0]'", declares(function())),
     ("function name", declares(function(name="9 lives")), "Invalid function name", declares(function(name="lives.9"))),
-    ("function name length", declares(function(name="a" * 65)), "Invalid function name", declares(function(name="a" * 64))),
-    ("function twice", declares(function(), function()), "Duplicate function declaration found: weather", declares(function())),
+    (
+        "function name length",
+        declares(function(name="a" * 65)),
+        "Invalid function name",
+        declares(function(name="a" * 64)),
+    ),
+    (
+        "function twice",
+        declares(function(), function()),
+        "Duplicate function declaration found: weather",
+        declares(function()),
+    ),
     (
         "strict",
         declares(function(strict=True)),
@@ -131,7 +200,12 @@ RULES = [
         "Proto field is not repeating, cannot start list",
         takes({"type": "string", "nullable": True}),
     ),
-    ("array without items", takes({"type": "array"}), "items: missing field", takes({"type": "array", "items": {"type": "string"}})),
+    (
+        "array without items",
+        takes({"type": "array"}),
+        "items: missing field",
+        takes({"type": "array", "items": {"type": "string"}}),
+    ),
     (
         "in items",
         takes({"type": "array", "items": {"oneOf": []}}),
@@ -164,9 +238,13 @@ RULES = [
     ),
     (
         "allowed names",
-        declares(function(), toolConfig={"functionCallingConfig": {"mode": "AUTO", "allowedFunctionNames": ["weather"]}}),
+        declares(
+            function(), toolConfig={"functionCallingConfig": {"mode": "AUTO", "allowedFunctionNames": ["weather"]}}
+        ),
         "only allowed when mode is ANY",
-        declares(function(), toolConfig={"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["weather"]}}),
+        declares(
+            function(), toolConfig={"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["weather"]}}
+        ),
     ),
     ("call unanswered", talk(HI, [CALL], HI), "number of function response parts is equal", talk(HI, [CALL], [TELL])),
     ("call unanswered at the end", talk(HI, [CALL]), "number of function response parts is equal", talk(HI, HI)),
@@ -239,6 +317,10 @@ def test_responses_in_contents_of_their_own_are_one_turn():
 def test_vertex(refused, accepted):
     assert check_gemini(refused, vertex=True) is not None
     assert check_gemini(accepted, vertex=True) is None
+
+
+def test_vertex_refuses_unknown_fields_too():
+    assert "Unknown name" in check_gemini(body(messages=[]), vertex=True).message
 
 
 def test_only_vertex_has_labels():

@@ -61,9 +61,7 @@ ANSWERED = says(QUESTION, asks(call()), tells())
 
 
 def wants(schema, **changes):
-    return body(
-        response_format={"type": "json_schema", "json_schema": {"name": "city", "schema": schema, **changes}}
-    )
+    return body(response_format={"type": "json_schema", "json_schema": {"name": "city", "schema": schema, **changes}})
 
 
 RULES = [
@@ -96,7 +94,12 @@ RULES = [
     ("content empty list", user(), "Invalid 'messages[0].content': empty array", user(text(""))),
     ("content object", says({"role": "user", "content": {}}), "one of a string or array of objects", user(text())),
     ("part type", user({"type": "image", "source": {}}), "Invalid value: 'image'. Supported", user(text())),
-    ("part without type", user({"text": "a"}), "Missing required parameter: 'messages[0].content[0].type'", user(text())),
+    (
+        "part without type",
+        user({"text": "a"}),
+        "Missing required parameter: 'messages[0].content[0].type'",
+        user(text()),
+    ),
     ("text null", user({"type": "text", "text": None}), "content[0].text': expected a string", user(text())),
     (
         "image_url as text",
@@ -178,6 +181,64 @@ RULES = [
         "Missing required parameter: 'messages[2].tool_call_id'",
         says(QUESTION, asks(call()), tells(name="weather")),
     ),
+    ("model number", body(model=4), "Invalid type for 'model'", BASE),
+    ("message text", says("Hi"), "Invalid type for 'messages[0]': expected an object", BASE),
+    ("part text", user("Hi"), "content[0]': expected an object, but got a string", user(text())),
+    ("content missing", says({"role": "user"}), "Missing required parameter: 'messages[0].content'", BASE),
+    ("part without its data", user({"type": "text"}), "'messages[0].content[0].text'", user(text())),
+    ("url number", user(image(1)), "image_url.url': expected a string, but got an integer", user(image(PNG))),
+    ("key of an image_url", user({**image(PNG), "image_url": {"url": PNG, "a": 1}}), "image_url.a'", user(image(PNG))),
+    ("key of a call", says(QUESTION, asks({**call(), "index": 0}), tells()), "tool_calls[0].index'", ANSWERED),
+    ("key of a function", tools(function(returns={})), "tools[0].function.returns'", tools(function())),
+    ("calls object", says(QUESTION, {**asks(content="a"), "tool_calls": {}}), "expected an array of objects", ANSWERED),
+    ("call text", says(QUESTION, asks("weather")), "tool_calls[0]': expected an object", ANSWERED),
+    ("call type", says(QUESTION, asks({**call(), "type": "tool"})), "Invalid value: 'tool'", ANSWERED),
+    ("call without function", says(QUESTION, asks({"id": "a", "type": "function"})), "[0].function'", ANSWERED),
+    ("call name", says(QUESTION, asks(call(name="a b")), tells()), "does not match pattern", ANSWERED),
+    (
+        "call without arguments",
+        says(QUESTION, asks({**call(), "function": {"name": "a"}}), tells()),
+        "function.arguments'",
+        ANSWERED,
+    ),
+    ("tools object", body(tools={}), "Invalid type for 'tools'", tools(function())),
+    ("tool text", tools("weather"), "Invalid type for 'tools[0]'", tools(function())),
+    ("tool without function", tools({"type": "function"}), "'tools[0].function'", tools(function())),
+    ("function name number", tools(function(name=1)), "function.name': expected a string", tools(function())),
+    ("parameters text", tools(function(parameters="{}")), "parameters': expected an object", tools(function())),
+    (
+        "in items",
+        tools(function(parameters={**PARAMETERS, "properties": {"a": {"type": "array", "items": {"type": "array"}}}})),
+        "In context=('properties', 'a', 'items'), array schema missing items.",
+        tools(function(parameters={**PARAMETERS, "properties": {"a": {"type": "array", "items": {}}}})),
+    ),
+    (
+        "in anyOf",
+        tools(function(parameters={**PARAMETERS, "properties": {"a": {"anyOf": [{"type": "array"}]}}})),
+        "In context=('properties', 'a', 'anyOf', '0'), array schema missing items.",
+        tools(function(parameters={**PARAMETERS, "properties": {"a": {"anyOf": [{"type": "null"}]}}})),
+    ),
+    (
+        "choice without name",
+        tools(function(), tool_choice={"type": "function"}),
+        "'tool_choice.function'",
+        tools(function()),
+    ),
+    ("choice type", tools(function(), tool_choice={"type": "tool"}), "Invalid value: 'tool'", tools(function())),
+    (
+        "format without its schema",
+        body(response_format={"type": "json_schema", "json_schema": {"name": "a"}}),
+        "json_schema.schema'",
+        wants(PARAMETERS),
+    ),
+    (
+        "temperature text",
+        body(temperature="hot"),
+        "Invalid type for 'temperature': expected a decimal",
+        body(temperature=0),
+    ),
+    ("max_tokens text", body(max_tokens="9"), "expected an integer, but got a string", body(max_tokens=9)),
+    ("stop number", body(stop=[1]), "Invalid type for 'stop[0]'", body(stop=["1"])),
     ("no tools", tools(), "Invalid 'tools': empty array", tools(function())),
     ("tool without type", tools({"function": {"name": "a"}}), "'tools[0].type'", tools(function())),
     ("tool type", tools({"type": "web_search"}), "Invalid value: 'web_search'", tools(function())),
@@ -214,7 +275,12 @@ RULES = [
         "Missing 'city'",
         tools(function(strict=False)),
     ),
-    ("choice without tools", body(tool_choice="auto"), "'tool_choice' is only allowed", tools(function(), tool_choice="auto")),
+    (
+        "choice without tools",
+        body(tool_choice="auto"),
+        "'tool_choice' is only allowed",
+        tools(function(), tool_choice="auto"),
+    ),
     (
         "parallel without tools",
         body(parallel_tool_calls=True),
@@ -227,7 +293,12 @@ RULES = [
         "Invalid type for 'parallel_tool_calls': expected a boolean, but got null instead.",
         tools(function()),
     ),
-    ("choice word", tools(function(), tool_choice="any"), "Invalid value: 'any'", tools(function(), tool_choice="required")),
+    (
+        "choice word",
+        tools(function(), tool_choice="any"),
+        "Invalid value: 'any'",
+        tools(function(), tool_choice="required"),
+    ),
     (
         "choice of an unknown tool",
         tools(function(), tool_choice={"type": "function", "function": {"name": "other"}}),
@@ -258,7 +329,12 @@ RULES = [
         "'messages' must contain the word 'json' in some form",
         body(response_format={"type": "json_object"}, messages=[{"role": "user", "content": [text("As JSON!")]}]),
     ),
-    ("format type", body(response_format={"type": "xml"}), "Invalid value: 'xml'", body(response_format={"type": "text"})),
+    (
+        "format type",
+        body(response_format={"type": "xml"}),
+        "Invalid value: 'xml'",
+        body(response_format={"type": "text"}),
+    ),
     (
         "format without schema",
         body(response_format={"type": "json_schema"}),

@@ -7,7 +7,7 @@ from langchain_pollinations_portkey.testing.rules.anthropic import check_anthrop
 from langchain_pollinations_portkey.testing.rules.bedrock import check_bedrock
 from langchain_pollinations_portkey.testing.rules.gemini import check_gemini
 from langchain_pollinations_portkey.testing.rules.openai import check_embeddings, check_openai
-from langchain_pollinations_portkey.testing.rules.refusal import Refusal
+from langchain_pollinations_portkey.testing.rules.refusal import Fields, Refusal
 
 __all__ = [
     "Refusal",
@@ -25,6 +25,14 @@ def check(request: ReceivedRequest) -> Refusal | None:
     fields = request.json
     if not isinstance(fields, dict):
         return Refusal(_NO_OBJECT[request.wire])
+    try:
+        return _check(request, fields)
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        # A rule stumbles over a value of another JSON type than the field has, which every provider refuses.
+        return Refusal(f"The request is malformed: {error!r}")
+
+
+def _check(request: ReceivedRequest, fields: Fields) -> Refusal | None:
     if request.wire == "anthropic":
         interleaved = "interleaved-thinking" in request.headers.get("anthropic-beta", "")
         return check_anthropic(fields, vertex=request.vertex, interleaved=interleaved)

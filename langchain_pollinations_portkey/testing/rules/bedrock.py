@@ -183,7 +183,7 @@ def claude_thinking(fields: Fields) -> Iterator[Refusal]:
     choice = (fields.get("toolConfig") or {}).get("toolChoice") or {}
     translated: Fields = {
         "thinking": thinking,
-        "max_tokens": config.get("maxTokens", float("inf")),
+        "max_tokens": config.get("maxTokens") or float("inf"),
         "temperature": config.get("temperature"),
         "top_p": config.get("topP"),
         "top_k": fields["additionalModelRequestFields"].get("top_k"),

@@ -170,6 +170,8 @@ def _tool_result(block: Fields, path: str, place: str) -> Iterator[Refusal]:
     for index, part in enumerate(parts):
         yield from union(part, _RESULT_MEMBERS)
         inner = f"{path}.toolResult.content.{index + 1}.member"
+        if not isinstance(part.get("text", ""), str):
+            yield serialization()
         for member in ("image", "document"):
             if member in part:
                 yield from _BLOCKS[member](part, inner, f"{place}.toolResult.content.{index}")

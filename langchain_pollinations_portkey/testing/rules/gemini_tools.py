@@ -67,6 +67,9 @@ def declarations(fields: Fields) -> Iterator[Refusal]:
                 f"* GenerateContentRequest.tools[{index}].tool_type: required one_of 'tool_type' must have one "
                 "initialized field\n"
             )
+        declared = either(tool, "functionDeclarations") or []
+        if not isinstance(declared, list) or not all(isinstance(function, dict) for function in declared):
+            yield Refusal(f"Invalid value at 'tools[{index}].function_declarations', \"{declared}\"")
     seen: set[str] = set()
     for where, function in functions(fields):
         yield from unknown_fields(function, _FUNCTION, where)
@@ -100,7 +103,10 @@ def tool_config(fields: Fields) -> Iterator[Refusal]:
         yield Refusal(f"Invalid value at '{where}.mode' (type.googleapis.com/Mode), \"{mode}\"")
     if not list(functions(fields)):
         yield Refusal("Function calling config is set without function_declarations.")
-    if either(calling, "allowedFunctionNames") and mode not in {"ANY", "VALIDATED"}:
+    allowed = either(calling, "allowedFunctionNames") or []
+    if not isinstance(allowed, list) or not all(isinstance(name, str) for name in allowed):
+        yield Refusal(f"Invalid value at '{where}.allowed_function_names' (TYPE_STRING), \"{allowed}\"")
+    if allowed and mode not in {"ANY", "VALIDATED"}:
         yield Refusal(f"* GenerateContentRequest.{where}.allowed_function_names: only allowed when mode is ANY.\n")
 
 

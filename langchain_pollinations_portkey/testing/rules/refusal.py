@@ -59,17 +59,6 @@ def unknown_keys(fields: Mapping[str, Any], known: frozenset[str]) -> list[str]:
     return [key for key in fields if key not in known]
 
 
-def walk(value: Any) -> Iterator[Fields]:
-    """Every object in a JSON value, the outermost first."""
-    if isinstance(value, dict):
-        yield value
-        for member in value.values():
-            yield from walk(member)
-    elif isinstance(value, list):
-        for member in value:
-            yield from walk(member)
-
-
 def json_type(value: Any) -> str:
     """What a JSON value is, in OpenAI's words: "an object", "null", ..."""
     if value is None:
