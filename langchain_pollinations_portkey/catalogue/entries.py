@@ -53,19 +53,31 @@ class Quirks:
         changes: Parameters that the gateway turns into something else: name -> one sentence for the user.
         temperature_max: The gateway lowers any higher temperature to this.
         tool_choices: Forms of `tool_choice` that arrive.
+        tool_strict: Whether `strict` on a tool arrives.
+        forced_with_thinking: Whether a tool may be forced while the model thinks.
+        never_forced: Globs of model ids that refuse any forced tool.
+        needs_tools_for_history: A conversation with tool calls in it is refused unless tools are defined.
         single_system_message: Only the first message's first text part survives as system prompt.
         keeps_text_beside_tool_calls: Whether an assistant turn keeps its text when it calls tools.
         tool_results: Whether results of tools can be sent back at all.
+        user_after_tool: Whether a user may speak right after the result of a tool.
         cache_control: Whether cache breakpoints have a meaning there.
+        cache_lost_on: Places where a breakpoint does not arrive (see `wire.chat.cache_control`).
+        cache_ttl_lost_on: Places where the `ttl` of a breakpoint does not arrive.
         image_urls: Whether an image may be given by URL (else its bytes are needed).
         pdf: The form of a PDF part that arrives (`file` is OpenAI's, `portkey_file` the gateway's own).
         audio: Whether audio input arrives.
         video: Whether video input arrives.
-        tool_result_images: Whether images may stand in the result of a tool.
+        tool_result_images: Whether images and PDFs may stand in the result of a tool; else they follow it in a
+            message of the user.
         message_names: Whether messages may carry the speaker's name.
         tool_call_ids: Regular expression that the ids of tool calls have to match as a whole.
         thinking_replay: Whether signed thinking can be sent back.
         redacted_thinking_replay: Whether redacted thinking survives the way back.
+        server_tool_replay: Whether the calls and results of tools that the provider runs can be sent back.
+        replayed_keys: Keys of `additional_kwargs` that go back on the assistant's message as they came.
+        unsigned_call_signature: The thought signature to send with a tool call that has none, where the
+            provider refuses it without.
         structured_output: The default method of `with_structured_output`; `none` where no method arrives.
 
     Answers
@@ -74,6 +86,7 @@ class Quirks:
         input_tokens_exclude_cache: `prompt_tokens` does not count cached tokens.
         output_tokens_exclude_reasoning: `completion_tokens` does not count reasoning.
         empty_finish_reason: Whether `""` is a finish reason.
+        server_tools: Names of tools that the provider runs itself and whose calls arrive like the client's.
         choice_index_counts_blocks: In streams, `choices[].index` numbers content blocks, not choices.
         read_through_stream: Whether a plain answer is fetched as a stream, because the JSON loses parts.
         read_streams_as_json: When a stream is fetched as JSON, because the stream loses parts.
@@ -93,24 +106,35 @@ class Quirks:
     changes: Mapping[str, str] = field(default_factory=dict)
     temperature_max: float | None = None
     tool_choices: frozenset[str] = frozenset({"auto", "none", "required", "function"})
+    tool_strict: bool = True
+    forced_with_thinking: bool = True
+    never_forced: frozenset[str] = frozenset()
+    needs_tools_for_history: bool = False
     single_system_message: bool = False
     keeps_text_beside_tool_calls: bool = True
     tool_results: bool = True
+    user_after_tool: bool = True
     cache_control: bool = False
+    cache_lost_on: frozenset[str] = frozenset()
+    cache_ttl_lost_on: frozenset[str] = frozenset()
     image_urls: bool = True
     pdf: Literal["file", "portkey_file", "image_url", "none"] = "file"
     audio: bool = False
     video: bool = False
     tool_result_images: bool = False
     message_names: bool = False
-    tool_call_ids: str = r"[a-zA-Z0-9_-]{1,64}"
+    tool_call_ids: str = r"\S{1,64}"
     thinking_replay: bool = False
     redacted_thinking_replay: bool = False
+    server_tool_replay: bool = False
+    replayed_keys: frozenset[str] = frozenset()
+    unsigned_call_signature: str | None = None
     structured_output: Literal["json_schema", "function_calling", "json_mode", "none"] = "json_schema"
     losses: Mapping[str, str] = field(default_factory=dict)
     input_tokens_exclude_cache: bool = False
     output_tokens_exclude_reasoning: bool = False
     empty_finish_reason: bool = False
+    server_tools: frozenset[str] = frozenset()
     choice_index_counts_blocks: bool = False
     read_through_stream: bool = False
     read_streams_as_json: Literal["never", "with_tools", "with_reasoning"] = "never"

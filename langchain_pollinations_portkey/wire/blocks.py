@@ -16,6 +16,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.block_translators import register_translator
 from langchain_core.messages.content import ContentBlock
+from langchain_core.messages.tool import ToolCallChunk
 
 
 def translate_message(message: AIMessage) -> list[ContentBlock]:
@@ -45,18 +46,35 @@ def _translate(message: AIMessage, *, streamed: bool) -> list[ContentBlock]:
     if not isinstance(message.content, str):
         raise NotImplementedError
     kwargs = message.additional_kwargs
-    blocks: list[Any] = []
-    kept = kwargs.get("content_blocks")
+    if not kwargs:  # most chunks of a stream
+        blocks: list[Any] = [_text(message.content, streamed)] if message.content else []
+        return blocks + _call_blocks(message)
+    kept = kwargs.get("content_blocks") or ()
+    blocks = []
+    if kwargs.get("reasoning_content") and not any(block.get("type") == "thinking" for block in kept):
+        blocks.append({"type": "reasoning", "reasoning": kwargs["reasoning_content"], **_index("rs", streamed)})
     if kept:
         blocks += _kept_blocks(kept, message.content, streamed=streamed)
-    else:
-        if kwargs.get("reasoning_content"):
-            blocks.append({"type": "reasoning", "reasoning": kwargs["reasoning_content"], **_index("rs", streamed)})
-        if message.content:
-            blocks.append({"type": "text", "text": message.content, **_index("txt", streamed)})
+    elif message.content:
+        blocks.append(_text(message.content, streamed))
+    if kwargs.get("annotations"):
+        _annotate(blocks, kwargs["annotations"], streamed=streamed)
     blocks += _other_blocks(kwargs, streamed=streamed)
     blocks += _call_blocks(message)
     return blocks
+
+
+def _text(text: str, streamed: bool) -> dict[str, Any]:
+    return {"type": "text", "text": text, "index": "lc_txt"} if streamed else {"type": "text", "text": text}
+
+
+def _annotate(blocks: list[Any], annotations: Iterable[Any], *, streamed: bool) -> None:
+    """Put OpenAI's annotations, which belong to the message, on its text."""
+    text = next((block for block in blocks if block["type"] == "text"), None)
+    if text is None:
+        text = _text("", streamed)
+        blocks.append(text)
+    text["annotations"] = [*text.get("annotations", ()), *(_annotation(annotation) for annotation in annotations)]
 
 
 def _kept_blocks(kept: list[dict[str, Any]], content: str, *, streamed: bool) -> Iterable[dict[str, Any]]:
@@ -95,16 +113,18 @@ def _annotation(citation: Any) -> dict[str, Any]:
     """A provider's citation; what LangChain's has no key for stays in `extras`."""
     if not isinstance(citation, Mapping):
         return {"type": "non_standard_annotation", "value": {"citation": citation}}
+    inner = citation.get("url_citation")  # OpenAI's form
+    source = {**citation, **inner} if isinstance(inner, Mapping) else citation
     known = {
-        "cited_text": citation.get("cited_text"),
-        "title": citation.get("title") or citation.get("document_title"),
-        "url": citation.get("url"),
+        "cited_text": source.get("cited_text"),
+        "title": source.get("title") or source.get("document_title"),
+        "url": source.get("url"),
+        "start_index": source.get("start_index"),
+        "end_index": source.get("end_index"),
     }
-    annotation: dict[str, Any] = {"type": "citation", **{key: value for key, value in known.items() if value}}
-    extras = {key: value for key, value in citation.items() if key not in ("cited_text", "title", "url")}
-    if extras:
-        annotation["extras"] = extras
-    return annotation
+    annotation = {"type": "citation", **{key: value for key, value in known.items() if value is not None}}
+    extras = {key: value for key, value in source.items() if key not in known and key != "url_citation"}
+    return {**annotation, "extras": extras} if extras else annotation
 
 
 def _provider_block(block: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -124,22 +144,24 @@ def _provider_block(block: Mapping[str, Any]) -> dict[str, Any] | None:
         extras |= {key: value for key, value in bare.items() if key not in ("type", "id", "name", "input")}
         return {**call, "extras": extras} if extras else call
     if kind.endswith("_tool_result"):
-        failed = block.get("is_error") or "error_code" in str(block.get("content"))[:200]
+        content = block.get("content")
+        failed = block.get("is_error") or (isinstance(content, Mapping) and "error_code" in content)
         extras = {key: value for key, value in bare.items() if key not in ("tool_use_id", "content")}
         return {
             "type": "server_tool_result",
             "tool_call_id": block.get("tool_use_id") or "",
             "status": "error" if failed else "success",
-            "output": block.get("content"),
+            "output": content,
             "extras": extras,
         }
     if kind == "image_url":
-        url = (block.get("image_url") or {}).get("url") or ""
-        return _image_block(url)
+        return _image_block(block)
     return {"type": "non_standard", "value": bare}
 
 
-def _image_block(url: str) -> dict[str, Any]:
+def _image_block(part: Mapping[str, Any]) -> dict[str, Any]:
+    image = part.get("image_url")
+    url = str(image.get("url") or "") if isinstance(image, Mapping) else str(image or "")
     if url.startswith("data:") and ";base64," in url:
         mime_type, _, data = url[len("data:") :].partition(";base64,")
         return {"type": "image", "base64": data, "mime_type": mime_type}
@@ -152,6 +174,9 @@ def _other_blocks(kwargs: Mapping[str, Any], *, streamed: bool) -> list[dict[str
     if isinstance(audio, Mapping) and audio.get("data"):
         extras = {key: value for key, value in audio.items() if key != "data"}
         blocks.append({"type": "audio", "base64": audio["data"], "extras": extras, **_index("au", streamed)})
+    for number, image in enumerate(kwargs.get("images") or ()):  # OpenRouter
+        if isinstance(image, Mapping):
+            blocks.append({**_image_block(image), **_index(f"im_{number}", streamed)})
     if kwargs.get("refusal"):
         value = {"type": "refusal", "refusal": kwargs["refusal"]}
         blocks.append({"type": "non_standard", "value": value, **_index("rf", streamed)})
@@ -159,18 +184,11 @@ def _other_blocks(kwargs: Mapping[str, Any], *, streamed: bool) -> list[dict[str
 
 
 def _call_blocks(message: AIMessage) -> list[dict[str, Any]]:
-    if isinstance(message, AIMessageChunk) and message.chunk_position != "last" and message.tool_call_chunks:
-        return [
-            {
-                "type": "tool_call_chunk",
-                "id": piece.get("id"),
-                "name": piece.get("name"),
-                "args": piece.get("args"),
-                "index": f"lc_tc_{piece.get('index') or 0}",
-            }
-            for piece in message.tool_call_chunks
-        ]
+    if not message.tool_calls and not message.invalid_tool_calls and not isinstance(message, AIMessageChunk):
+        return []
     signatures = message.additional_kwargs.get("thought_signatures") or {}
+    if isinstance(message, AIMessageChunk) and message.chunk_position != "last" and message.tool_call_chunks:
+        return [_call_chunk_block(piece, signatures) for piece in message.tool_call_chunks]
     blocks: list[dict[str, Any]] = []
     for call in message.tool_calls:
         block: dict[str, Any] = {
@@ -184,6 +202,19 @@ def _call_blocks(message: AIMessage) -> list[dict[str, Any]]:
         blocks.append(block)
     blocks += [{**call, "type": "invalid_tool_call"} for call in message.invalid_tool_calls]
     return blocks
+
+
+def _call_chunk_block(piece: ToolCallChunk, signatures: Mapping[str, str]) -> dict[str, Any]:
+    block: dict[str, Any] = {
+        "type": "tool_call_chunk",
+        "id": piece.get("id"),
+        "name": piece.get("name"),
+        "args": piece.get("args"),
+        "index": f"lc_tc_{piece.get('index') or 0}",
+    }
+    if piece.get("id") in signatures:
+        block["extras"] = {"thought_signature": signatures[piece["id"] or ""]}
+    return block
 
 
 _INDEX_PREFIXES = {"text": "txt", "reasoning": "rs"}

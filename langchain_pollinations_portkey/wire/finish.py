@@ -15,6 +15,7 @@ _NORMALISED: dict[str, str] = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
     "refusal": "content_filter",
+    "compaction": "stop",
     # Bedrock
     "guardrail_intervened": "content_filter",
     "content_filtered": "content_filter",
@@ -35,17 +36,28 @@ _NORMALISED: dict[str, str] = {
     "PROHIBITED_CONTENT": "content_filter",
     "SPII": "content_filter",
     "IMAGE_SAFETY": "content_filter",
+    "IMAGE_PROHIBITED_CONTENT": "content_filter",
+    "IMAGE_RECITATION": "content_filter",
+    "IMAGE_OTHER": "stop",
+    "NO_IMAGE": "stop",
     "MODEL_ARMOR": "content_filter",
+    "MALFORMED_RESPONSE": "stop",
+    "MISSING_THOUGHT_SIGNATURE": "stop",
     # Cohere
     "COMPLETE": "stop",
     "STOP_SEQUENCE": "stop",
     "TOOL_CALL": "tool_calls",
     "ERROR_TOXIC": "content_filter",
+    "ERROR_LIMIT": "length",
+    # OpenAI, before it had tools
+    "function_call": "tool_calls",
     # Hugging Face, Together
     "eos": "stop",
     "eos_token": "stop",
     # Mistral
     "model_length": "length",
+    # Z.ai
+    "sensitive": "content_filter",
     # Perplexity, whose JSON answers say nothing
     "": "stop",
 }
@@ -63,6 +75,10 @@ def normalise_finish_reason(native: str, *, has_tool_calls: bool) -> str:
     return "tool_calls" if has_tool_calls and reason == "stop" else reason
 
 
+_ERRORS = frozenset(("error", "ERROR", "TIMEOUT", "insufficient_system_resource"))
+"""OpenRouter, Mistral; Cohere; DeepSeek, whose servers ran out of capacity in the middle of the answer."""
+
+
 def is_error_finish_reason(native: str) -> bool:
     """Whether a finish reason is an error in disguise (`"overloaded_error"`, which Anthropic streams give)."""
-    return native.endswith("_error") or native in ("ERROR", "error")
+    return native.endswith("_error") or native in _ERRORS

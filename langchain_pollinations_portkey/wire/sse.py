@@ -9,16 +9,20 @@ nothing that the data does not say in this API, so they are read past, like comm
 
 from __future__ import annotations
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""May stand before the first event; it says nothing."""
+
 
 class SSEDecoder:
     """Decode a stream of server-sent events. Feed it bytes as they come, then `flush` it once."""
 
-    __slots__ = ("_after_carriage_return", "_data", "_partial")
+    __slots__ = ("_after_carriage_return", "_begun", "_data", "_partial")
 
     def __init__(self) -> None:
         self._partial: list[bytes] = []  # pieces of a line that has not ended
         self._data: list[bytes] = []  # data lines of an event that has not ended
         self._after_carriage_return = False
+        self._begun = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Take the next bytes and return the data of each event that they complete, in order."""
@@ -36,6 +40,9 @@ class SSEDecoder:
         rest = lines.pop()
         if rest:
             self._partial.append(rest)
+        if not self._begun:
+            lines[0] = lines[0].removeprefix(_BYTE_ORDER_MARK)
+            self._begun = True
         events: list[bytes] = []
         for line in lines:
             if line.startswith(b"data:"):

@@ -34,65 +34,102 @@ def read_usage(usage: Any, quirks: Quirks | None) -> UsageMetadata | None:
     total = _count(usage, "total_tokens")
     inputs, outputs = _input_details(usage), _output_details(usage)
 
-    input_tokens = prompt or 0
-    cached = sum(count for key, count in inputs.items() if key in _CACHE_KEYS and isinstance(count, int))
-    if cached and _excludes_cache(input_tokens, completion or 0, cached, total, quirks):
+    input_tokens, output_tokens = prompt or 0, completion or 0
+    cached = sum(inputs.get(key, 0) for key in _CACHE_KEYS)
+    reasoning = outputs.get("reasoning", 0)
+    if cached and _excludes_cache(input_tokens, output_tokens, cached, total, quirks):
         input_tokens += cached
-    output_tokens = completion or 0
-    if quirks is not None and quirks.output_tokens_exclude_reasoning:
-        output_tokens += outputs.get("reasoning", 0)
+    if reasoning and _excludes_reasoning(input_tokens, output_tokens, reasoning, total, quirks):
+        output_tokens += reasoning
+    _settle_audio(inputs, input_tokens, cached)
+    _settle_audio(outputs, output_tokens, reasoning)
 
     result = UsageMetadata(
         input_tokens=input_tokens,
         output_tokens=output_tokens,
-        total_tokens=total if total is not None else input_tokens + output_tokens,
+        total_tokens=max(total or 0, input_tokens + output_tokens),  # Gemini's also counts the tools it ran itself
     )
+    # The lifetimes of the cache are keys that LangChain's type lets providers add.
     if inputs:
-        result["input_token_details"] = inputs
+        result["input_token_details"] = cast("InputTokenDetails", inputs)
     if outputs:
-        result["output_token_details"] = outputs
+        result["output_token_details"] = cast("OutputTokenDetails", outputs)
     return result
 
 
-_CACHE_KEYS = ("cache_read", "cache_creation", "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
+_LIFETIMES = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
+_CACHE_KEYS = ("cache_read", "cache_creation", *_LIFETIMES)
 
 
 def _excludes_cache(prompt: int, completion: int, cached: int, total: int | None, quirks: Quirks | None) -> bool:
-    if quirks is not None and quirks.input_tokens_exclude_cache:
+    """Whether cached tokens have to be added to the prompt's.
+
+    The catalogue says so, unless the numbers contradict it; without a row, or with cached tokens that would not
+    fit into the prompt, the numbers decide.
+    """
+    if prompt < cached:
         return True
-    # Without a row, or behind a gateway that changed its mind, the numbers themselves tell: tokens that the
-    # total counts and the prompt does not, or a prompt smaller than what was read from cache.
-    return prompt < cached or prompt + completion + cached == total
+    if quirks is None:
+        return prompt + completion + cached == total
+    return quirks.input_tokens_exclude_cache and prompt + completion != total
 
 
-def _input_details(usage: Mapping[str, Any]) -> InputTokenDetails:
+def _excludes_reasoning(prompt: int, completion: int, reasoning: int, total: int | None, quirks: Quirks | None) -> bool:
+    """Whether reasoning has to be added to the completion's tokens.
+
+    The total tells wherever it was sent, since some providers do it for some of their models only (xAI).
+    """
+    if completion < reasoning or prompt + completion + reasoning == total:
+        return True
+    if prompt + completion == total:
+        return False
+    return quirks is not None and quirks.output_tokens_exclude_reasoning
+
+
+def _settle_audio(details: dict[str, int], tokens: int, others: int) -> None:
+    """Keep the details within the count: audio that is cached too is counted as cached."""
+    if details.get("audio", 0) > tokens - others:
+        details["audio"] = max(tokens - others, 0)
+
+
+def _input_details(usage: Mapping[str, Any]) -> dict[str, int]:
     sent = usage.get("prompt_tokens_details")
     sent = sent if isinstance(sent, Mapping) else {}
     details: dict[str, int] = {}
-    read = _first(_count(usage, "cache_read_input_tokens"), _count(sent, "cached_tokens"))
+    read = _first(
+        _count(usage, "cache_read_input_tokens"),  # Anthropic and Bedrock
+        _count(sent, "cached_tokens"),
+        _count(usage, "prompt_cache_hit_tokens"),  # DeepSeek
+        _count(usage, "cached_tokens"),  # Together and others, for models of Hugging Face
+    )
     if read is not None:
         details["cache_read"] = read
     written = _first(_count(usage, "cache_creation_input_tokens"), _count(sent, "cache_write_tokens"))
-    split = usage.get("cache_creation")
-    if isinstance(split, Mapping):
-        # With the split by lifetime, the sum would count the same tokens twice.
-        for key in ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"):
-            tokens = _count(split, key)
-            if tokens is not None:
-                details[key] = tokens
-                written = 0
+    split = _lifetimes(usage)
+    if split:
+        # The details are added up, so what stands under a lifetime does not count a second time.
+        details |= split
+        written = max((written or 0) - sum(split.values()), 0)
     if written is not None:
         details["cache_creation"] = written
     audio = _count(sent, "audio_tokens")
     if audio is not None:
         details["audio"] = audio
-    return cast("InputTokenDetails", details)  # the lifetimes are keys that LangChain's type lets providers add
+    return details
 
 
-def _output_details(usage: Mapping[str, Any]) -> OutputTokenDetails:
+def _lifetimes(usage: Mapping[str, Any]) -> dict[str, int]:
+    """How much was written to the cache for how long."""
+    split = usage.get("cache_creation")
+    if not isinstance(split, Mapping):
+        return {}
+    return {key: count for key in _LIFETIMES if (count := _count(split, key)) is not None}
+
+
+def _output_details(usage: Mapping[str, Any]) -> dict[str, int]:
     sent = usage.get("completion_tokens_details")
     sent = sent if isinstance(sent, Mapping) else {}
-    details = OutputTokenDetails()
+    details: dict[str, int] = {}
     reasoning = _first(_count(sent, "reasoning_tokens"), _count(usage, "reasoning_tokens"))
     if reasoning is not None:
         details["reasoning"] = reasoning

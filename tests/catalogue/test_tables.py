@@ -130,7 +130,7 @@ def test_quirks_are_consistent(row):
         ("vertex/anthropic.x", {"requires_max_tokens": True, "input_tokens_exclude_cache": True}),
         ("vertex/gemini", {"output_tokens_exclude_reasoning": True, "streams_break_on_plain_build": True}),
         ("google/x", {"embeddings": "single", "streams_break_on_plain_build": False, "pdf": "image_url"}),
-        ("bedrock/x", {"image_urls": False, "streams_break_on_plain_build": False, "cache_control": True}),
+        ("bedrock/x", {"image_urls": False, "streams_break_on_plain_build": False, "cache_control": False}),
         ("bedrock/amazon.titan-embed-text-v2:0", {"embeddings": "single"}),
         ("bedrock/cohere.embed-english-v3", {"embeddings": "list"}),
         ("together/x", {"requires_max_tokens": True, "read_streams_as_json": "with_tools"}),

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from langchain_core.messages import AIMessage, InvalidToolCall, ToolCall
+from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from langchain_pollinations_portkey.catalogue.entries import Quirks
 from langchain_pollinations_portkey.errors import PortkeyInvalidResponseError, read_error
 from langchain_pollinations_portkey.wire.chat.pieces import Piece, WireToolCall, read_piece
-from langchain_pollinations_portkey.wire.finish import normalise_finish_reason
+from langchain_pollinations_portkey.wire.finish import is_error_finish_reason, normalise_finish_reason
 from langchain_pollinations_portkey.wire.usage import read_usage
 
 MODEL_PROVIDER = "portkey"
 """`response_metadata["model_provider"]`: the name under which our content-block translator is registered."""
 
 _READ_ELSEWHERE = frozenset(("object", "choices", "usage", "model", "provider", "obfuscation"))
+"""Keys of an answer that do not go into `response_metadata` as they are; `obfuscation` is padding."""
 
 
 def read_answer(body: Any, *, requested_model: str, quirks: Quirks | None, facts: Mapping[str, Any]) -> ChatResult:
@@ -35,27 +38,36 @@ def read_answer(body: Any, *, requested_model: str, quirks: Quirks | None, facts
         One generation per choice. Usage stands on the first only, since LangSmith and others add it up.
 
     Raises:
-        PortkeyInvalidResponseError: The body holds no choice.
+        PortkeyInvalidResponseError: The body holds no choice, or one that ended in an error; `.partial` is then
+            its message.
     """
     choices = body.get("choices") if isinstance(body, Mapping) else None
-    if not isinstance(choices, list) or not choices:
+    choices = [choice for choice in choices if isinstance(choice, Mapping)] if isinstance(choices, list) else []
+    if not choices:
         raise PortkeyInvalidResponseError(no_answer_message(body))
     usage = read_usage(body.get("usage"), quirks)
     metadata = answer_metadata(body, requested_model=requested_model, facts=facts)
+    provider_tools = quirks.server_tools if quirks is not None else frozenset()
     generations: list[ChatGeneration] = []
     for position, choice in enumerate(choices):
-        message = _read_message(choice, metadata, answer_id=str(body.get("id") or "answer"))
-        if position == 0 and usage is not None:
+        message = _read_message(choice, metadata, str(body.get("id") or "answer"), provider_tools)
+        if position == 0:
             message.usage_metadata = usage
+        else:
+            message.response_metadata.pop("token_usage", None)
+        _refuse_error(choice, message)
         info = {
             "finish_reason": message.response_metadata["finish_reason"],
             "lc_gateway_metadata": dict(facts),
         }
         generations.append(ChatGeneration(message=message, generation_info=info))
-    llm_output: dict[str, Any] = {"model_name": metadata["model_name"], "model_provider": MODEL_PROVIDER}
-    if usage is not None:
-        llm_output["token_usage"] = usage
-    return ChatResult(generations=generations, llm_output=llm_output)
+    return ChatResult(generations=generations, llm_output=llm_output(metadata, usage))
+
+
+def llm_output(metadata: Mapping[str, Any], usage: UsageMetadata | None) -> dict[str, Any]:
+    """What LangChain adds up over several answers."""
+    output: dict[str, Any] = {"model_name": metadata["model_name"], "model_provider": MODEL_PROVIDER}
+    return output if usage is None else {**output, "token_usage": usage}
 
 
 def no_answer_message(body: Any) -> str:
@@ -69,18 +81,24 @@ def no_answer_message(body: Any) -> str:
 
 
 def answer_metadata(body: Mapping[str, Any], *, requested_model: str, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts about an answer as a whole, for `response_metadata`."""
+    """The facts about an answer as a whole, for `response_metadata`.
+
+    `token_usage` is the provider's own count as it was sent, with what `usage_metadata` has no place for.
+    """
     metadata: dict[str, Any] = {
         "model_provider": MODEL_PROVIDER,
         "model_name": body.get("model") or requested_model,
         **facts,
     }
-    if body.get("provider") and "provider" not in metadata:
-        metadata["provider"] = body["provider"]
+    named = body.get("provider")
+    if named and metadata.setdefault("provider", named) != named:
+        metadata["upstream_provider"] = named  # a provider that is itself a gateway says whom it asked
     metadata |= {key: value for key, value in body.items() if key not in _READ_ELSEWHERE and value is not None}
-    cost = (body.get("usage") or {}).get("cost") if isinstance(body.get("usage"), Mapping) else None
-    if cost is not None:
-        metadata["cost"] = cost
+    usage = body.get("usage")
+    if isinstance(usage, Mapping) and usage:
+        metadata["token_usage"] = dict(usage)
+        if usage.get("cost") is not None:
+            metadata["cost"] = usage["cost"]
     return metadata
 
 
@@ -100,13 +118,32 @@ def choice_metadata(choice: Mapping[str, Any], *, has_tool_calls: bool) -> dict[
     return metadata
 
 
-def _read_message(choice: Mapping[str, Any], metadata: Mapping[str, Any], *, answer_id: str) -> AIMessage:
+def _refuse_error(choice: Mapping[str, Any], message: AIMessage) -> None:
+    native = choice.get("finish_reason")
+    if not isinstance(native, str) or not is_error_finish_reason(native):
+        return
+    said = f": {read_error(choice).message}" if choice.get("error") else ""
+    error = PortkeyInvalidResponseError(f"The provider broke the answer off ({native}){said}.")
+    error.error_type = native
+    error.partial = message
+    raise error
+
+
+def _read_message(
+    choice: Mapping[str, Any], metadata: Mapping[str, Any], answer_id: str, provider_tools: AbstractSet[str]
+) -> AIMessage:
     message = choice.get("message")
     piece = read_piece(message if isinstance(message, Mapping) else {})
-    calls, invalid, signatures = finish_tool_calls(piece.tool_calls, answer_id=answer_id)
+    own = [call for call in piece.tool_calls if call.name not in provider_tools]
+    calls, invalid, signatures = finish_tool_calls(own, answer_id=answer_id)
+    # Tools that the provider has run itself: no agent shall run them again.
+    piece.blocks = [_server_tool_block(call) for call in piece.tool_calls if call not in own] + piece.blocks
     kwargs = additional_kwargs(piece)
     if signatures:
         kwargs["thought_signatures"] = signatures
+    custom = {call.id: "custom" for call in own if call.custom}
+    if custom:
+        kwargs["tool_call_types"] = custom
     return AIMessage(
         content=piece.text,
         additional_kwargs=kwargs,
@@ -117,18 +154,30 @@ def _read_message(choice: Mapping[str, Any], metadata: Mapping[str, Any], *, ans
     )
 
 
+def _server_tool_block(call: WireToolCall) -> dict[str, Any]:
+    try:
+        tool_input = json.loads(call.arguments or "{}")
+    except ValueError:
+        tool_input = {"__raw": call.arguments}
+    return {"type": "server_tool_use", "id": call.id or "", "name": call.name, "input": tool_input}
+
+
 def additional_kwargs(piece: Piece) -> dict[str, Any]:
-    """What of a piece has no field of its own in LangChain's messages.
+    """What of a whole message has no field of its own in LangChain's messages.
 
     `reasoning_content` is where LangChain's own fallback looks for reasoning; `content_blocks` is what goes
-    back to the provider, signatures and all.
+    back to the provider, signatures and all. A single text is not kept twice.
     """
     kwargs = dict(piece.others)
     if piece.reasoning:
         kwargs["reasoning_content"] = piece.reasoning
-    if piece.has_more_than_text:
+    if len(piece.blocks) > 1 or any(not _is_plain_text(block) for block in piece.blocks):
         kwargs["content_blocks"] = piece.blocks
     return kwargs
+
+
+def _is_plain_text(block: Mapping[str, Any]) -> bool:
+    return all(key in ("type", "text") or not value for key, value in block.items()) and block["type"] == "text"
 
 
 def finish_tool_calls(
@@ -137,7 +186,7 @@ def finish_tool_calls(
     """Sort whole tool calls into those whose arguments are a JSON object and those whose are not.
 
     Args:
-        calls: The calls in order, none of them a piece.
+        calls: The calls in order, none of them a piece; those without an id are given one.
         answer_id: Base of the ids of calls that came without one.
 
     Returns:
@@ -147,9 +196,12 @@ def finish_tool_calls(
     invalid: list[InvalidToolCall] = []
     signatures: dict[str, str] = {}
     for position, call in enumerate(calls):
-        call_id = call.id or invented_call_id(answer_id, position)
+        call_id = call.id = call.id or invented_call_id(answer_id, position)
         if call.thought_signature:
             signatures[call_id] = call.thought_signature
+        if call.custom:
+            valid.append(tool_call(name=call.name or "", args={"input": call.arguments or ""}, id=call_id))
+            continue
         try:
             arguments = json.loads(call.arguments or "{}")
         except ValueError as error:

@@ -1,8 +1,7 @@
-"""One content part of a message, in whichever dialect it was written, in the one form its target accepts.
+"""One content part of a message, understood in whichever dialect it was written.
 
-Two steps. `read_part` understands the five dialects that reach a chat model - plain text, LangChain's v1
-blocks, its v0 `source_type` blocks, OpenAI parts and Anthropic parts - and gives one of three neutral kinds.
-`render_part` writes a neutral part for a provider behind the gateway, or says by name what cannot be sent.
+Five dialects reach a chat model: plain text, LangChain's v1 blocks, its v0 `source_type` blocks, OpenAI parts and
+Anthropic parts. `read_part` gives one of three neutral kinds; `rendering` writes them for a provider.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from langchain_pollinations_portkey.catalogue.entries import Provider
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError
 
 MediaKind = Literal["image", "file", "audio", "video"]
@@ -39,7 +37,8 @@ class MediaPart:
         url: Where it lies.
         file_id: Its id among the files stored at the provider.
         filename: Its name.
-        settings: Further keys of the dialect it came in (`detail` of OpenAI's images).
+        settings: Further keys of the dialect it came in: `detail` of OpenAI's images, `citations` and `context` of
+            Anthropic's documents.
         cache_control: The cache breakpoint after it.
     """
 
@@ -68,6 +67,10 @@ class UnsupportedContentError(PortkeyConfigurationError):
     """A content part cannot be sent, or is not understood; nothing was sent."""
 
 
+class UnknownContentError(UnsupportedContentError):
+    """A content part is of a type that is not known here."""
+
+
 def read_part(part: str | Mapping[str, Any]) -> Part:
     """Understand one content part.
 
@@ -81,7 +84,7 @@ def read_part(part: str | Mapping[str, Any]) -> Part:
     if reader is None:
         if isinstance(kind, str) and kind in _OTHER_TYPES | _tool_result_type(kind):
             return OtherPart(kind, part)
-        raise UnsupportedContentError(
+        raise UnknownContentError(
             f"a content part of type {kind!r} is not understood; known are {', '.join(sorted(_READERS))}."
         )
     return reader(part)
@@ -107,9 +110,12 @@ _OTHER_TYPES = frozenset(
         "server_tool_call",
         "server_tool_call_chunk",
         "server_tool_result",
+        "search_result",
+        "tool_reference",
         "refusal",
     )
 )
+"""What is not content for the reader: it has a place of its own in a message, or none."""
 
 
 def _marker(part: Mapping[str, Any]) -> CacheControl | None:
@@ -125,10 +131,13 @@ def _read_text(part: Mapping[str, Any]) -> TextPart:
 def _read_text_plain(part: Mapping[str, Any]) -> TextPart:
     text = part.get("text")
     if not isinstance(text, str) and isinstance(part.get("base64"), str):
-        text = base64.b64decode(part["base64"]).decode("utf-8", "replace")
+        try:
+            text = base64.b64decode(part["base64"]).decode("utf-8")
+        except ValueError:
+            raise UnsupportedContentError("a text file's bytes are no UTF-8 text in base64.") from None
     if not isinstance(text, str):
         raise UnsupportedContentError("a 'text-plain' part needs `text` or `base64`.")
-    title = part.get("title")
+    title = part.get("title") or part.get("filename")
     return TextPart(f"{title}\n\n{text}" if title else text, _marker(part))
 
 
@@ -157,12 +166,17 @@ def _media_from_url(
         if not comma or "base64" not in parameters:
             raise UnsupportedContentError(f"an {kind} part's data URL is not `data:<type>;base64,<data>`.")
         mime_type = declared or mime_type
-        if mime_type == "application/pdf":
-            kind = "file"
-        elif mime_type.startswith("video/"):
-            kind = "video"
+        kind = _kind_of(mime_type, kind)
         return MediaPart(kind, mime_type, data=data, filename=filename, settings=settings or {}, cache_control=marker)
     return MediaPart(kind, mime_type, url=url, filename=filename, settings=settings or {}, cache_control=marker)
+
+
+def _kind_of(mime_type: str, otherwise: MediaKind) -> MediaKind:
+    """What a part is by its media type, which says more than the name of the part it came in."""
+    if mime_type == "application/pdf":
+        return "file"
+    family = mime_type.partition("/")[0]
+    return family if family in ("image", "audio", "video") else otherwise  # type: ignore[return-value]
 
 
 def _read_media(part: Mapping[str, Any], kind: MediaKind) -> MediaPart:
@@ -173,6 +187,7 @@ def _read_media(part: Mapping[str, Any], kind: MediaKind) -> MediaPart:
         return _read_anthropic_source(kind, source, part, marker)
     extras = part.get("extras") or {}
     mime_type = str(part.get("mime_type") or "")
+    kind = _kind_of(mime_type, kind)
     filename = (
         part.get("filename") or part.get("name") or extras.get("filename") or extras.get("name") or part.get("title")
     )
@@ -194,6 +209,8 @@ def _read_anthropic_source(
     kind: MediaKind, source: Mapping[str, Any], part: Mapping[str, Any], marker: CacheControl | None
 ) -> MediaPart:
     filename = part.get("title")
+    # What the gateway has no place for (Anthropic's citations of a document, its context).
+    settings = {key: part[key] for key in ("citations", "context") if part.get(key)}
     match source.get("type"):
         case "base64":
             return MediaPart(
@@ -201,10 +218,11 @@ def _read_anthropic_source(
                 str(source.get("media_type") or ""),
                 data=source.get("data"),
                 filename=filename,
+                settings=settings,
                 cache_control=marker,
             )
         case "url":
-            return _media_from_url(kind, source.get("url"), marker, filename=filename)
+            return _media_from_url(kind, source.get("url"), marker, filename=filename, settings=settings)
         case "file":
             return MediaPart(kind, file_id=source.get("file_id"), filename=filename, cache_control=marker)
         case other:
@@ -223,22 +241,36 @@ def _read_document(part: Mapping[str, Any]) -> Part:
 
 
 def _read_file(part: Mapping[str, Any]) -> Part:
+    """LangChain's file blocks, OpenAI's `file` and the gateway's own, which has `mime_type` and raw base64."""
     nested = part.get("file")
     if not isinstance(nested, Mapping):
-        if str(part.get("mime_type") or "") == "text/plain" and (part.get("base64") or part.get("data")):
-            return _read_text_plain({**part, "base64": part.get("base64") or part.get("data")})
+        mime_type, data = str(part.get("mime_type") or ""), part.get("base64") or part.get("data")
+        if part.get("source_type") == "text":
+            text = part.get("text") or part.get("url")  # LangChain reads the text out of `url`
+            return _read_text_plain({**part, "text": text})
+        if _is_text(mime_type) and isinstance(data, str):
+            return _read_text_plain({**part, "text": None, "base64": data})
         return _read_media(part, "file")
     marker, filename = _marker(part), nested.get("filename") or nested.get("file_name")
     if nested.get("file_id"):
         return MediaPart("file", file_id=nested["file_id"], filename=filename, cache_control=marker)
+    mime_type = str(nested.get("mime_type") or "")
+    kind = _kind_of(mime_type, "file")
     if nested.get("file_url"):
-        return _media_from_url("file", nested["file_url"], marker, filename=filename)
+        return _media_from_url(kind, nested["file_url"], marker, mime_type=mime_type, filename=filename)
     data = nested.get("file_data")
     if not isinstance(data, str) or not data:
         raise UnsupportedContentError("a 'file' part needs `file_data`, `file_id` or `file_url`.")
     if data.startswith("data:"):
-        return _media_from_url("file", data, marker, filename=filename)
-    return MediaPart("file", str(nested.get("mime_type") or ""), data=data, filename=filename, cache_control=marker)
+        return _media_from_url("file", data, marker, mime_type=mime_type, filename=filename)
+    if _is_text(mime_type):
+        return _read_text_plain({"base64": data, "title": filename, "cache_control": marker})
+    return MediaPart(kind, mime_type, data=data, filename=filename, cache_control=marker)
+
+
+def _is_text(mime_type: str) -> bool:
+    """Whether a file of this type is text, which every model reads as text."""
+    return mime_type.startswith("text/") or mime_type in ("application/json", "application/xml", "application/yaml")
 
 
 def _read_input_audio(part: Mapping[str, Any]) -> MediaPart:
@@ -252,7 +284,8 @@ def _read_non_standard(part: Mapping[str, Any]) -> Part:
     value = part.get("value")
     if not isinstance(value, Mapping) or value.get("type") == "non_standard":
         raise UnsupportedContentError("a 'non_standard' part's `value` is no content part.")
-    return read_part(value)
+    marker = _marker(part)
+    return read_part({"cache_control": marker, **value} if marker else value)
 
 
 _READERS: dict[str, Callable[[Mapping[str, Any]], Part]] = {
@@ -267,89 +300,3 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], Part]] = {
     "video": lambda part: _read_media(part, "video"),
     "non_standard": _read_non_standard,
 }
-
-
-def render_part(part: TextPart | MediaPart, provider: Provider) -> dict[str, Any]:
-    """Write a part in the form in which the gateway hands it on to `provider`.
-
-    Raises:
-        UnsupportedContentError: This provider cannot get such a part through this gateway.
-    """
-    if isinstance(part, TextPart):
-        rendered: dict[str, Any] = {"type": "text", "text": part.text}
-    else:
-        rendered = _RENDERERS[part.kind](part, provider)
-    if part.cache_control and provider.quirks.cache_control:
-        rendered["cache_control"] = dict(part.cache_control)
-    return rendered
-
-
-def _render_image(part: MediaPart, provider: Provider) -> dict[str, Any]:
-    if part.file_id:
-        raise UnsupportedContentError(
-            f"an image stored at the provider (file_id={part.file_id!r}) cannot be named on chat completions; "
-            "give its URL or its bytes."
-        )
-    if part.url and not provider.quirks.image_urls:
-        raise UnsupportedContentError(
-            f"{provider.title} takes no image by URL ({_short(part.url)}); give its bytes as base64."
-        )
-    return {"type": "image_url", "image_url": {"url": _url(part, "image/png"), **part.settings}}
-
-
-def _render_file(part: MediaPart, provider: Provider) -> dict[str, Any]:
-    form = provider.quirks.pdf
-    if form == "none":
-        raise UnsupportedContentError(f"{provider.title} takes no files through this gateway.")
-    if form == "file":
-        if part.url:
-            raise UnsupportedContentError(
-                f"{provider.title} takes no file by URL ({_short(part.url)}) on chat completions; give its bytes."
-            )
-        if part.file_id:
-            return {"type": "file", "file": {"file_id": part.file_id}}
-        name = part.filename or "document.pdf"
-        return {"type": "file", "file": {"filename": name, "file_data": _url(part, "application/pdf")}}
-    if part.file_id:
-        raise UnsupportedContentError(
-            f"the gateway drops files by id ({part.file_id!r}) on the way to {provider.title}; give its bytes."
-        )
-    if form == "image_url":
-        return {"type": "image_url", "image_url": {"url": _url(part, "application/pdf")}}
-    if part.url:
-        return {
-            "type": "file",
-            "file": {"file_url": part.url, "mime_type": part.mime_type or "application/pdf"},
-        }
-    file = {"mime_type": part.mime_type or "application/pdf", "file_data": part.data}
-    if part.filename:
-        file["file_name"] = part.filename
-    return {"type": "file", "file": file}
-
-
-def _render_audio(part: MediaPart, provider: Provider) -> dict[str, Any]:
-    if not provider.quirks.audio:
-        raise UnsupportedContentError(f"{provider.title} takes no audio through this gateway.")
-    if not part.data:
-        raise UnsupportedContentError("audio can only be sent as bytes; give it as base64.")
-    subtype = part.mime_type.partition("/")[2] or "wav"
-    audio_format = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav"}.get(subtype, subtype)
-    return {"type": "input_audio", "input_audio": {"data": part.data, "format": audio_format}}
-
-
-def _render_video(part: MediaPart, provider: Provider) -> dict[str, Any]:
-    if not provider.quirks.video:
-        raise UnsupportedContentError(f"{provider.title} takes no video through this gateway.")
-    return {"type": "image_url", "image_url": {"url": _url(part, "video/mp4")}}
-
-
-_RENDERERS = {"image": _render_image, "file": _render_file, "audio": _render_audio, "video": _render_video}
-
-
-def _url(part: MediaPart, default_mime_type: str) -> str:
-    """The part as one URL; a data URL has exactly one `;`, else the gateway drops it."""
-    return part.url or f"data:{part.mime_type or default_mime_type};base64,{part.data}"
-
-
-def _short(url: str, limit: int = 60) -> str:
-    return url if len(url) <= limit else url[: limit - 1] + "…"

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-_KNOWN_KEYS = frozenset(
-    ("role", "content", "content_blocks", "tool_calls", "function_call", "reasoning", "reasoning_content")
-)
+_KNOWN_KEYS = frozenset(("role", "content", "content_blocks", "tool_calls", "reasoning", "reasoning_content"))
+"""What has a field of its own. The legacy `function_call` is read as a tool call and also kept as it is, for
+parsers of that time."""
 
 _RESULT_TYPES = {
     "tool_search_tool_regex": "tool_search_tool_result",
@@ -31,8 +31,9 @@ class WireToolCall:
         index: The provider's number of the call within the answer.
         id: Its id.
         name: The tool's name.
-        arguments: JSON text, or a part of it.
+        arguments: JSON text, or a part of it; for a custom tool its input, which is any text.
         thought_signature: Gemini's signature over the reasoning behind the call.
+        custom: Whether it is one of OpenAI's free-form tools, whose input is text instead of a JSON object.
     """
 
     index: int | None = None
@@ -40,6 +41,7 @@ class WireToolCall:
     name: str | None = None
     arguments: str | None = None
     thought_signature: str | None = None
+    custom: bool = False
 
 
 @dataclass(slots=True)
@@ -49,7 +51,8 @@ class Piece:
     Attributes:
         text: The text for the user.
         reasoning: The text of the model's reasoning.
-        blocks: Anthropic-style content blocks, each with its `type`; in a stream each also with its `index`.
+        blocks: Anthropic-style content blocks, each with its `type`; in a stream also with the provider's
+            `index`, which counts differently from provider to provider.
         tool_calls: Calls, or pieces of calls.
         others: Everything else the message held, by key (`refusal`, `annotations`, `audio`, ...).
     """
@@ -59,11 +62,6 @@ class Piece:
     blocks: list[dict[str, Any]] = field(default_factory=list)
     tool_calls: list[WireToolCall] = field(default_factory=list)
     others: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def has_more_than_text(self) -> bool:
-        """Whether the blocks say more than the text does."""
-        return any(block["type"] != "text" or "citations" in block for block in self.blocks)
 
 
 def read_piece(message: Mapping[str, Any], server_tools: dict[str, str] | None = None) -> Piece:
@@ -85,6 +83,7 @@ def read_piece(message: Mapping[str, Any], server_tools: dict[str, str] | None =
         piece.blocks = [
             block for raw in blocks if (block := _read_block(raw, server_tools if server_tools is not None else {}))
         ]
+        _unjoin_text(piece)
     piece.reasoning = _reasoning(message, piece)
     calls = message.get("tool_calls")
     if calls:
@@ -115,6 +114,13 @@ def _read_content_list(content: list[Any], piece: Piece) -> None:
     piece.text = "".join(texts)
 
 
+def _unjoin_text(piece: Piece) -> None:
+    """Undo the line breaks with which the gateway joins the text blocks of Bedrock: they are none of the model's."""
+    texts = [block.get("text") or "" for block in piece.blocks if block["type"] == "text"]
+    if len(texts) > 1 and piece.text == "\n".join(texts):
+        piece.text = "".join(texts)
+
+
 def _joined_text(value: Any) -> str:
     """Mistral's `thinking` is a list of text parts; everyone else's is a string."""
     if isinstance(value, list):
@@ -123,7 +129,7 @@ def _joined_text(value: Any) -> str:
 
 
 def _reasoning(message: Mapping[str, Any], piece: Piece) -> str:
-    """The reasoning, taken once: OpenRouter's streams carry it in two places."""
+    """The reasoning, taken once: OpenRouter's answers carry it in up to three places."""
     thought = "".join(block.get("thinking") or "" for block in piece.blocks if block["type"] == "thinking")
     if thought:
         return thought
@@ -131,6 +137,10 @@ def _reasoning(message: Mapping[str, Any], piece: Piece) -> str:
         value = message.get(key)
         if isinstance(value, str) and value:
             return value
+    details = message.get("reasoning_details")
+    if isinstance(details, list):
+        parts = [part.get("text") or part.get("summary") for part in details if isinstance(part, Mapping)]
+        return "".join(part for part in parts if isinstance(part, str))
     return ""
 
 
@@ -148,13 +158,17 @@ def _read_block(raw: Any, server_tools: dict[str, str]) -> dict[str, Any] | None
     kind = _kind_of_delta(delta, server_tools)
     if kind is None:
         return None
-    block = {"type": kind, "index": raw.get("index", 0), **delta}
+    block = {**delta, "type": kind, "index": raw.get("index", 0)}
     if "citation" in block:
         block["citations"] = [block.pop("citation")]
+    elif not block.get("citations", True):  # Anthropic begins a text that may cite with null or an empty list
+        del block["citations"]
     return block
 
 
 def _kind_of_delta(delta: Mapping[str, Any], server_tools: dict[str, str]) -> str | None:
+    if isinstance(delta.get("type"), str):
+        return str(delta["type"])
     if "thinking" in delta or "signature" in delta:
         return "thinking"
     if "data" in delta:
@@ -167,26 +181,30 @@ def _kind_of_delta(delta: Mapping[str, Any], server_tools: dict[str, str]) -> st
         return "mcp_tool_use" if "server_name" in delta else "server_tool_use"
     if "text" in delta or "citation" in delta or "citations" in delta:
         return "text"
-    return delta.get("type")
+    if "image_url" in delta:
+        return "image_url"
+    if "content" in delta:
+        return "compaction"
+    # A block of a kind that is not known here is handed on under a name that says so; an empty one says nothing.
+    return "unknown" if delta else None
 
 
 def _read_tool_call(call: Mapping[str, Any]) -> WireToolCall:
-    function = call.get("function")
-    function = function if isinstance(function, Mapping) else {}
-    custom = call.get("custom")
-    if isinstance(custom, Mapping):  # OpenAI's free-form tools: the input is text, not JSON
-        function = {"name": custom.get("name"), "arguments": {"input": custom.get("input")}}
-    name, arguments = function.get("name"), function.get("arguments")
-    if arguments is not None and not isinstance(arguments, str):
-        arguments = json.dumps(arguments, ensure_ascii=False)
     index = call.get("index")
-    return WireToolCall(
-        index=index if isinstance(index, int) else None,
-        id=call.get("id") or None,
-        name=name or None,
-        arguments=arguments,
-        thought_signature=function.get("thought_signature"),
-    )
+    read = WireToolCall(index=index if isinstance(index, int) else None, id=call.get("id") or None)
+    function = call.get("function")
+    custom = call.get("custom")
+    if isinstance(custom, Mapping):
+        read.custom = True
+        function = {"name": custom.get("name"), "arguments": custom.get("input")}
+    if isinstance(function, Mapping):
+        arguments = function.get("arguments")
+        if arguments is not None and not isinstance(arguments, str):
+            arguments = json.dumps(arguments, ensure_ascii=False)
+        read.name = function.get("name") or None
+        read.arguments = arguments
+        read.thought_signature = function.get("thought_signature")
+    return read
 
 
 def _as_list(value: Any) -> Iterable[Any]:

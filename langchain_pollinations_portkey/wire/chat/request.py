@@ -10,8 +10,13 @@ from langchain_core.messages import BaseMessage
 
 from langchain_pollinations_portkey.catalogue.entries import Provider, ResolvedModel
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError
+from langchain_pollinations_portkey.wire.chat.cache_control import settle_cache_control
+from langchain_pollinations_portkey.wire.chat.emulation import emulate_response_format
+from langchain_pollinations_portkey.wire.chat.json_mode import with_json_instruction
 from langchain_pollinations_portkey.wire.chat.messages import messages_to_wire
-from langchain_pollinations_portkey.wire.chat.tools import tool_choice_to_wire
+from langchain_pollinations_portkey.wire.chat.schemas import schema_for
+from langchain_pollinations_portkey.wire.chat.tools import settle_tools
+from langchain_pollinations_portkey.wire.chat.turns import settle_turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +26,13 @@ class ChatRequest:
     Attributes:
         body: The JSON object to send.
         losses: One sentence each, keyed by what is lost, for a warning.
+        emulated_tool: The name of a tool whose arguments are the answer's text, `None` if there is none. Answers
+            then go through `emulation.unwrap_answer` or `emulation.StreamUnwrapper` before anything reads them.
     """
 
     body: dict[str, Any]
     losses: Mapping[str, str] = field(default_factory=dict)
+    emulated_tool: str | None = None
 
 
 def build_request(
@@ -35,8 +43,10 @@ def build_request(
     Args:
         messages: The conversation.
         model: Whom to ask and for what.
-        options: Parameters of the chat-completions format by their own names, `tools` already in its format.
-            `None` and empty lists mean "not given": providers refuse them.
+        options: Parameters of the chat-completions format by their own names; `tools` and `response_format` may
+            be of any kind that `bind_tools` and `with_structured_output` take. `None` and empty lists mean "not
+            given": providers refuse them. Beside them `cache_control` (a breakpoint for the end of the
+            conversation), `prompt_caching` (the model's policy) and `on_unknown_block` (`"raise"` or `"pass"`).
         stream: Whether the answer shall come as events.
 
     Raises:
@@ -45,35 +55,36 @@ def build_request(
     provider = model.provider
     if not messages:
         raise PortkeyConfigurationError("The list of messages is empty; there is nothing to answer.")
-    wire_messages = messages_to_wire(messages, provider)
-    if not any(message["role"] not in ("system", "developer") for message in wire_messages):
+    body: dict[str, Any] = {key: value for key, value in options.items() if value is not None and value != []}
+    requested, policy = body.pop("cache_control", None), body.pop("prompt_caching", "off")
+    wire, losses = messages_to_wire(messages, provider, on_unknown_block=body.pop("on_unknown_block", "raise"))
+    emulated = emulate_response_format(body, provider)
+    settle_tools(body, model, losses)
+    _settle_response_format(body, provider, losses)
+    wire = with_json_instruction(wire, body)
+    wire = settle_turns(wire, provider, losses, has_tools="tools" in body)
+    if not any(message["role"] not in ("system", "developer") for message in wire):
         raise PortkeyConfigurationError(
             f"Every message is a system prompt or blank; {provider.title} needs at least one human message."
         )
-    body: dict[str, Any] = {"model": model.model, "messages": wire_messages}
-    body |= {key: value for key, value in options.items() if value is not None and value != []}
-    _settle_tools(body, provider)
+    body = {"model": model.model, "messages": wire, **body}
     _settle_stop(body)
     _settle_max_tokens(body, model)
+    body = settle_cache_control(body, provider, losses, requested=requested, policy=policy)
     if stream:
         body["stream"] = True
     else:
         body.pop("stream_options", None)
-    return ChatRequest(body, _losses(body, provider))
+    return ChatRequest(body, losses | _lost_parameters(body, provider), emulated)
 
 
-def _settle_tools(body: dict[str, Any], provider: Provider) -> None:
-    tools = body.get("tools")
-    if not tools:
-        # OpenAI and others refuse a choice, or a wish for parallel calls, without tools.
-        body.pop("tool_choice", None)
-        body.pop("parallel_tool_calls", None)
-        return
-    if not provider.quirks.cache_control:
-        body["tools"] = [{key: value for key, value in tool.items() if key != "cache_control"} for tool in tools]
-    choice = tool_choice_to_wire(body.pop("tool_choice", None), tools)
-    if choice is not None:
-        body["tool_choice"] = choice
+def _settle_response_format(body: dict[str, Any], provider: Provider, losses: dict[str, str]) -> None:
+    """The schema of an answer in the language of its provider."""
+    wanted = body.get("response_format")
+    described = wanted.get("json_schema") if isinstance(wanted, Mapping) else None
+    if isinstance(wanted, Mapping) and isinstance(described, Mapping) and isinstance(described.get("schema"), Mapping):
+        schema = schema_for(described["schema"], provider, losses)
+        body["response_format"] = {**wanted, "json_schema": {**described, "schema": schema}}
 
 
 def _settle_stop(body: dict[str, Any]) -> None:
@@ -95,10 +106,13 @@ def _settle_max_tokens(body: dict[str, Any], model: ResolvedModel) -> None:
             f"{model.provider.title} needs max_tokens and the catalogue does not know the limit of {model.model!r}; "
             "pass max_tokens=..., or register the model with max_output_tokens=..."
         )
-    body["max_tokens"] = limit
+    thinking = body.get("thinking")
+    budget = thinking.get("budget_tokens") if isinstance(thinking, Mapping) else None
+    # Thinking counts as output, and Anthropic refuses a limit that leaves nothing for the answer.
+    body["max_tokens"] = limit if known or not isinstance(budget, int) else budget + limit
 
 
-def _losses(body: Mapping[str, Any], provider: Provider) -> dict[str, str]:
+def _lost_parameters(body: Mapping[str, Any], provider: Provider) -> dict[str, str]:
     """What the gateway will drop on the way to the provider, or change."""
     quirks = provider.quirks
     losses = {

@@ -3,24 +3,21 @@
 Strategy: text leaves in the chunk of its own event, at once. Facts about the whole answer (model, usage,
 finish reason, ids, logprobs, citations) are collected and leave once, on the last chunk, because LangChain
 adds chunks up: a model name sent twice would come out doubled, cumulative usage (Gemini) summed.
-
-Tool calls get numbers of our own. Providers restart their index in every chunk (Gemini), leave it out
-(Mistral, Cohere) or use -1 for server tools (Anthropic); a new id always begins a new call.
-
-Content blocks (thinking, citations, server tools) are kept only once the answer turns out to be more than
-text, so that a plain answer carries nothing twice; the text seen until then is caught up with in one chunk.
+Tool calls and content blocks have rules of their own, in `stream_calls` and `stream_blocks`.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
-from langchain_core.messages.ai import UsageMetadata
+from langchain_core.messages.ai import UsageMetadata, add_ai_message_chunks
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from langchain_pollinations_portkey.catalogue.entries import Quirks
 from langchain_pollinations_portkey.errors import PortkeyStreamError, PortkeyStreamTruncatedError, read_error
@@ -28,9 +25,13 @@ from langchain_pollinations_portkey.wire.chat.answer import (
     MODEL_PROVIDER,
     answer_metadata,
     choice_metadata,
+    finish_tool_calls,
     invented_call_id,
+    llm_output,
 )
 from langchain_pollinations_portkey.wire.chat.pieces import Piece, WireToolCall, read_piece
+from langchain_pollinations_portkey.wire.chat.stream_blocks import StreamedBlocks
+from langchain_pollinations_portkey.wire.chat.stream_calls import StreamedCalls
 from langchain_pollinations_portkey.wire.finish import is_error_finish_reason
 from langchain_pollinations_portkey.wire.usage import read_usage
 
@@ -51,10 +52,12 @@ class StreamAssembler:
         self._body: dict[str, Any] = {}  # facts of the answer, as the events bring them
         self._choice: dict[str, Any] = {}  # facts of the choice
         self._others: dict[str, Any] = {}  # keys of deltas without a place of their own
+        self._audio: list[str] = []
         self._usage: UsageMetadata | None = None
-        self._calls = _ToolCallNumbers()
-        self._blocks = _BlockKeeper()
-        self._server_tools: dict[str, str] = {}
+        self._calls = StreamedCalls()
+        self._blocks = StreamedBlocks()
+        self._server_tools: dict[str, str] = {}  # names by call id
+        self._provider_tools = quirks.server_tools if quirks is not None else frozenset()
         self._id: str | None = None
         self._seen: set[int] = set()
         self._finished: set[int] = set()
@@ -70,10 +73,10 @@ class StreamAssembler:
         Raises:
             PortkeyStreamError: The event is an error, or a finish reason that stands for one.
         """
-        choices = event.get("choices")
         if event.get("error"):
-            raise self._error(read_error(event).message)
+            raise self._event_error(event)
         self._note_answer(event)
+        choices = event.get("choices")
         if not choices:
             return []
         chunks: list[ChatGenerationChunk] = []
@@ -82,8 +85,8 @@ class StreamAssembler:
                 chunks += self._feed_choice(choice)
         return chunks
 
-    def finish(self) -> ChatGenerationChunk:
-        """End the stream and return its last chunk, with usage and all facts about the answer.
+    def finish(self) -> list[ChatGenerationChunk]:
+        """End the stream and return its last chunks; the very last has usage and all facts about the answer.
 
         Raises:
             PortkeyStreamTruncatedError: A choice has no finish reason, or there was no choice at all.
@@ -98,11 +101,15 @@ class StreamAssembler:
         metadata = answer_metadata(body, requested_model=self._requested_model, facts=self._facts)
         if self._id is not None:
             metadata["id"] = self._id
-        metadata |= choice_metadata(self._choice, has_tool_calls=self._calls.count > 0)
+        metadata |= choice_metadata(self._choice, has_tool_calls=bool(self._calls.ids))
         kwargs: dict[str, Any] = dict(self._others)
-        blocks = self._blocks.close()
+        blocks = self._blocks.end()
         if blocks:
             kwargs["content_blocks"] = blocks
+        if self._audio:
+            kwargs["audio"] = {**self._others.get("audio", {}), "data": _joined_base64(self._audio)}
+        if self._calls.custom:
+            kwargs["tool_call_types"] = {self._calls.ids[number]: "custom" for number in self._calls.custom}
         message = AIMessageChunk(
             content="",
             additional_kwargs=kwargs,
@@ -111,18 +118,23 @@ class StreamAssembler:
             chunk_position="last",
         )
         info = {"finish_reason": metadata["finish_reason"], "lc_gateway_metadata": dict(self._facts)}
-        return ChatGenerationChunk(message=message, generation_info=info)
+        last = ChatGenerationChunk(message=message, generation_info=info)
+        missing = self._calls.finish()
+        return [_chunk("", tool_call_chunks=missing), last] if missing else [last]
 
     def _note_answer(self, event: Mapping[str, Any]) -> None:
-        if self._id is None and event.get("id"):
-            self._id = event["id"]
-        usage = event.get("usage")
-        if usage:
-            # The last one counts: Gemini's is cumulative, Groq sends it twice.
-            self._usage = read_usage(usage, self._quirks) or self._usage
-            self._body["usage"] = usage
         for key, value in event.items():
-            if value is not None and key not in ("choices", "usage", "id") and (value or key not in self._body):
+            if key == "choices" or value is None:
+                continue
+            if key == "usage":
+                # The last one counts: Gemini's is cumulative, Groq sends it twice.
+                usage = read_usage(value, self._quirks)
+                if usage is not None:
+                    self._usage = usage
+                    self._body[key] = value
+            elif key == "id":
+                self._id = self._id or (str(value) if value else None)
+            elif value or key not in self._body:
                 self._body[key] = value
 
     def _feed_choice(self, choice: Mapping[str, Any]) -> list[ChatGenerationChunk]:
@@ -159,49 +171,67 @@ class StreamAssembler:
 
     def _feed_delta(self, delta: Mapping[str, Any]) -> list[ChatGenerationChunk]:
         content = delta.get("content")
-        if (isinstance(content, str) and len(delta) == 1) or not delta:
-            return [_chunk(content)] if content else []
+        if isinstance(content, str) and len(delta) == 1 and not self._blocks.keeping:
+            if not content:
+                return []
+            self._blocks.plain.append(content)
+            return [_chunk(content)]
+        if not delta:
+            return []
         piece = read_piece(delta, self._server_tools)
         chunks: list[ChatGenerationChunk] = []
-        self._keep_others(piece)
+        if piece.others:
+            self._keep_others(piece)
         kwargs: dict[str, Any] = {}
         if piece.reasoning:
             kwargs["reasoning_content"] = piece.reasoning
-        call_chunks = self._read_calls(piece, kwargs)
-        catch_up = self._blocks.catch_up(piece)
-        if catch_up:
-            chunks.append(_chunk("", additional_kwargs={"content_blocks": catch_up}))
-        blocks = self._blocks.take(piece)
+        caught_up, blocks = self._blocks.take(piece)
+        if caught_up:
+            chunks.append(_chunk("", additional_kwargs={"content_blocks": caught_up}))
+        call_chunks: list[ToolCallChunk] = []
+        for call in piece.tool_calls:
+            blocks += self._take_call(call, call_chunks, kwargs)
         if blocks:
             kwargs["content_blocks"] = blocks
         if piece.text or kwargs or call_chunks:
             chunks.append(_chunk(piece.text, additional_kwargs=kwargs, tool_call_chunks=call_chunks))
         return chunks
 
-    def _read_calls(self, piece: Piece, kwargs: dict[str, Any]) -> list[ToolCallChunk]:
-        chunks: list[ToolCallChunk] = []
-        for call in piece.tool_calls:
-            if call.index is not None and call.index < 0:
-                self._blocks.add_server_tool_input(call.arguments or "")
-                continue
-            number, begins = self._calls.number(call)
-            call_id = call.id if begins else None
-            if begins and call_id is None:
-                call_id = invented_call_id(self._id or "answer", number)
-            if call.thought_signature:
-                signed = call_id or self._calls.ids[number]
-                kwargs.setdefault("thought_signatures", {})[signed] = call.thought_signature
-            if begins:
-                self._calls.ids[number] = call_id or ""
-            chunks.append(
-                tool_call_chunk(name=call.name if begins else None, args=call.arguments or "", id=call_id, index=number)
-            )
-        return chunks
+    def _take_call(
+        self, call: WireToolCall, chunks: list[ToolCallChunk], kwargs: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Take a tool call or a piece of one: add to `chunks` and `kwargs`, return the content blocks it gives."""
+        bare = call.id is None and call.name is None
+        if bare and self._blocks.in_server_tool:
+            # The input of a tool that the provider runs itself. The gateway gives it the index -1, or after a
+            # call of the client's that call's index.
+            self._blocks.add_input(call.arguments or "")
+            return []
+        if bare and call.index is not None and call.index < 0:
+            return []  # input of a server tool that was never announced
+        if not self._calls.begins(call):
+            more = self._calls.go_on(call)
+            if more is not None:
+                chunks.append(more)
+            return []
+        call_id = call.id or invented_call_id(self._id or "answer", len(self._calls.ids))
+        if call.name in self._provider_tools:
+            blocks = self._blocks.begin_server_tool(call_id, call.name or "")
+            self._blocks.add_input(call.arguments or "")
+            return blocks
+        if call.thought_signature:
+            kwargs.setdefault("thought_signatures", {})[call_id] = call.thought_signature
+        chunks.append(self._calls.begin(call, call_id))
+        return self._blocks.end()
 
     def _keep_others(self, piece: Piece) -> None:
         for key, value in piece.others.items():
             held = self._others.get(key)
-            if isinstance(held, str) and isinstance(value, str):
+            if key == "audio" and isinstance(value, Mapping) and isinstance(value.get("data"), str):
+                self._audio.append(value["data"])
+                rest = {name: item for name, item in value.items() if name != "data"}
+                self._others[key] = _merge_object(held or {}, rest)
+            elif isinstance(held, str) and isinstance(value, str):
                 self._others[key] = held + value
             elif isinstance(held, list) and isinstance(value, list):
                 self._others[key] = _merge_indexed(held, value)
@@ -209,6 +239,14 @@ class StreamAssembler:
                 self._others[key] = _merge_object(held, value)
             else:
                 self._others[key] = value
+
+    def _event_error(self, event: Mapping[str, Any]) -> PortkeyStreamError:
+        detail = read_error(event)
+        error = self._error(detail.message, error_type=detail.type)
+        error.error_code = detail.code
+        error.provider = error.provider or detail.provider
+        error.body = event
+        return error
 
     def _error(self, message: str, *, error_type: str | None = None) -> PortkeyStreamError:
         error = PortkeyStreamError(message)
@@ -233,6 +271,9 @@ def chunks_of_result(result: ChatResult) -> list[ChatGenerationChunk]:
         tool_call_chunk(name=call["name"], args=call["args"], id=call["id"], index=len(message.tool_calls) + number)
         for number, call in enumerate(message.invalid_tool_calls)
     ]
+    kwargs = dict(message.additional_kwargs)
+    if "content_blocks" in kwargs:
+        kwargs["content_blocks"] = [{**block, "index": n} for n, block in enumerate(kwargs["content_blocks"])]
     last = AIMessageChunk(
         content="",
         usage_metadata=message.usage_metadata,
@@ -240,93 +281,29 @@ def chunks_of_result(result: ChatResult) -> list[ChatGenerationChunk]:
         chunk_position="last",
     )
     return [
-        _chunk(str(message.content), additional_kwargs=message.additional_kwargs, tool_call_chunks=calls),
+        _chunk(str(message.content), additional_kwargs=kwargs, tool_call_chunks=calls),
         ChatGenerationChunk(message=last, generation_info=result.generations[0].generation_info),
     ]
 
 
-class _ToolCallNumbers:
-    """Which call a piece belongs to, counted from 0 in the order the calls begin."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.ids: dict[int, str] = {}
-        self._by_index: dict[int | None, int] = {}
-
-    def number(self, call: WireToolCall) -> tuple[int, bool]:
-        """The number of the piece's call, and whether the piece begins it."""
-        current = self._by_index.get(call.index)
-        # A piece without an id goes on with the call of its index - unless it names a tool while having no index
-        # to go by: then it is a whole call of its own.
-        whole = call.index is None and call.id is None and call.name is not None
-        if current is not None and not whole and (call.id is None or call.id == self.ids[current]):
-            return current, False
-        if current is None and call.id is None and call.name is None and self.count:
-            return self.count - 1, False  # pieces without any mark belong to the call that is open
-        number = self.count
-        self.count += 1
-        self._by_index[call.index] = number
-        return number, True
-
-
-class _BlockKeeper:
-    """The content blocks worth keeping: none while the answer is only text, all of them from then on."""
-
-    def __init__(self) -> None:
-        self._keeping = False
-        self._text: dict[int, list[str]] = {}
-        self._last: tuple[int, str] = (-1, "")  # index and type of the last block
-        self._server_tool: dict[str, Any] | None = None
-        self._server_tool_input: list[str] = []
-
-    def catch_up(self, piece: Piece) -> list[dict[str, Any]]:
-        """The text blocks seen before the first block that is more than text; empty at all other times."""
-        if self._keeping or not piece.has_more_than_text:
-            return []
-        self._keeping = True
-        return [
-            {"type": "text", "index": index, "text": "".join(parts)} for index, parts in self._text.items() if parts
-        ]
-
-    def take(self, piece: Piece) -> list[dict[str, Any]]:
-        """The blocks of a piece to put on its chunk."""
-        blocks: list[dict[str, Any]] = []
-        for block in piece.blocks:
-            index, kind = self._last
-            if "index" not in block:  # Mistral's content list: a block ends where another type begins
-                block["index"] = index if kind == block["type"] else index + 1
-            self._last = (block["index"], block["type"])
-            if not self._keeping:
-                self._text.setdefault(block["index"], []).append(block.get("text") or "")
-                continue
-            blocks += self._begin(block)
-            blocks.append(block)
-        return blocks
-
-    def add_server_tool_input(self, arguments: str) -> None:
-        """The input of a server tool comes as pieces of a tool call with the index -1."""
-        self._server_tool_input.append(arguments)
-
-    def close(self) -> list[dict[str, Any]]:
-        """The input of the server tool whose block stands open, as a delta of that block."""
-        block, pieces = self._server_tool, self._server_tool_input
-        self._server_tool, self._server_tool_input = None, []
-        text = "".join(pieces)
-        if block is None or not text:
-            return []
-        try:
-            tool_input = json.loads(text)
-        except ValueError:
-            tool_input = {"__raw": text}
-        return [{"type": block["type"], "index": block["index"], "input": tool_input}]
-
-    def _begin(self, block: dict[str, Any]) -> list[dict[str, Any]]:
-        if self._server_tool is not None and block["index"] == self._server_tool["index"]:
-            return []
-        closed = self.close()
-        if block["type"] in ("server_tool_use", "mcp_tool_use"):
-            self._server_tool = block
-        return closed
+def result_of_chunks(chunks: Sequence[ChatGenerationChunk]) -> ChatResult:
+    """The chunks of a whole stream as the result of a plain call, for a caller who did not ask for a stream."""
+    first, *rest = [chunk.message for chunk in chunks if isinstance(chunk.message, AIMessageChunk)]
+    whole = add_ai_message_chunks(first, *rest) if rest else first
+    pieces = [WireToolCall(id=call["id"], name=call["name"], arguments=call["args"]) for call in whole.tool_call_chunks]
+    metadata = whole.response_metadata
+    calls, invalid, _ = finish_tool_calls(pieces, answer_id=str(metadata.get("id") or "answer"))
+    message = AIMessage(
+        content=whole.content,
+        additional_kwargs=whole.additional_kwargs,
+        tool_calls=calls,
+        invalid_tool_calls=invalid,
+        id=metadata.get("id"),
+        response_metadata=metadata,
+        usage_metadata=whole.usage_metadata,
+    )
+    generation = ChatGeneration(message=message, generation_info=chunks[-1].generation_info)
+    return ChatResult(generations=[generation], llm_output=llm_output(metadata, whole.usage_metadata))
 
 
 def _chunk(
@@ -349,10 +326,18 @@ def _extend_logprobs(choice: dict[str, Any], logprobs: Any) -> None:
         return
     held = choice.setdefault("logprobs", {})
     for key, value in logprobs.items():
-        if isinstance(value, list) and isinstance(held.get(key), list):
-            held[key] = held[key] + value
+        if isinstance(value, list):
+            held.setdefault(key, []).extend(value)
         elif value is not None:
             held[key] = value
+
+
+def _joined_base64(pieces: Sequence[str]) -> str:
+    """Join pieces of data; each may be padded, so that their texts cannot simply be joined."""
+    try:
+        return base64.b64encode(b"".join(base64.b64decode(piece) for piece in pieces)).decode()
+    except binascii.Error:
+        return "".join(pieces)
 
 
 def _merge_indexed(held: list[Any], more: list[Any]) -> list[Any]:
