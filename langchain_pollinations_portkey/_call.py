@@ -13,13 +13,15 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
-from langchain_pollinations_portkey.catalogue import Catalogue, Provider, Quirks, retirement_notice
+from langchain_pollinations_portkey._stream_reader import StreamReader
+from langchain_pollinations_portkey.catalogue import Catalogue, Provider, retirement_notice
 from langchain_pollinations_portkey.errors import (
     PortkeyAuthenticationError,
     PortkeyConfigurationError,
@@ -28,8 +30,7 @@ from langchain_pollinations_portkey.errors import (
     PortkeyGatewayError,
     PortkeyInvalidResponseError,
     PortkeyModelNotFoundError,
-    PortkeyStreamError,
-    PortkeyStreamTruncatedError,
+    PortkeyTimeoutError,
     PortkeyUpstreamConnectionError,
     decode_body,
     retry_after,
@@ -47,9 +48,11 @@ from langchain_pollinations_portkey.gateway.settings import GatewaySettings
 from langchain_pollinations_portkey.gateway.transport import HTTPRequest, Transport, detached
 from langchain_pollinations_portkey.notices import GatewayBuildWarning, Notice, tell
 from langchain_pollinations_portkey.wire.chat.answer import read_answer
+from langchain_pollinations_portkey.wire.chat.emulation import unwrap_answer
 from langchain_pollinations_portkey.wire.chat.request import ChatRequest
-from langchain_pollinations_portkey.wire.chat.stream import StreamAssembler, chunks_of_result
-from langchain_pollinations_portkey.wire.sse import SSEDecoder
+from langchain_pollinations_portkey.wire.chat.rescue import Fetching, settle_fetching
+from langchain_pollinations_portkey.wire.chat.stream import chunks_of_result, result_of_chunks
+from langchain_pollinations_portkey.wire.losses import answer_losses, describe
 
 if TYPE_CHECKING:
     import httpx
@@ -146,12 +149,13 @@ class Call:
     """One call, prepared.
 
     Attributes:
-        chat: The body to send.
+        chat: The body to send, as it asks for what the caller wants.
         target: Whom to ask.
         gateway: Through which gateway.
         settings: What else to tell it.
         transport: How to reach it.
-        stream: Whether the answer comes as events.
+        stream: Whether the caller wants the answer as events. How it comes over the wire is settled by
+            `settle_fetching`.
         timeout: Seconds for the whole call until the answer has come, or a stream has begun.
         max_retries: How often the request may be repeated, by gateway and client together.
     """
@@ -164,7 +168,12 @@ class Call:
     stream: bool
     timeout: float | None = None
     max_retries: int = 3
+    _fetching: Fetching = field(init=False)
     _check_sent: bool = field(default=False, init=False)
+    _deadline: float | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._fetching = settle_fetching(self.chat.body, self.provider, stream=self.stream)
 
     @property
     def sent_check(self) -> bool:
@@ -178,16 +187,37 @@ class Call:
 
     def invoke(self) -> ChatResult:
         """Send the request and read its answer."""
+        if self._fetching.stream:
+            return result_of_chunks(list(self._chunks()))
         return self._read(_run(self._open(), self.transport))
 
     async def ainvoke(self) -> ChatResult:
         """`invoke`, asynchronously."""
+        if self._fetching.stream:
+            return result_of_chunks([chunk async for chunk in self._achunks()])
         return self._read(await _arun(self._open(), self.transport))
 
     def events(self) -> Iterator[ChatGenerationChunk]:
         """Send the request and hand out the chunks of its answer as they come."""
+        if self._fetching.stream:
+            yield from self._chunks()
+        else:
+            yield from chunks_of_result(self._read(_run(self._open(), self.transport)))
+
+    async def aevents(self) -> AsyncGenerator[ChatGenerationChunk]:
+        """`events`, asynchronously."""
+        if self._fetching.stream:
+            async with contextlib.aclosing(self._achunks()) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        else:
+            for chunk in chunks_of_result(self._read(await _arun(self._open(), self.transport))):
+                yield chunk
+
+    def _chunks(self) -> Iterator[ChatGenerationChunk]:
+        """The chunks of an answer that comes as a stream."""
         response = _run(self._open(), self.transport)
-        reader = _StreamReader(self, response)
+        reader = StreamReader(self, response)
         try:
             for data in self.transport.iterate(response):
                 yield from reader.feed(data)
@@ -197,10 +227,10 @@ class Call:
         finally:
             response.close()
 
-    async def aevents(self) -> AsyncIterator[ChatGenerationChunk]:
-        """`events`, asynchronously."""
+    async def _achunks(self) -> AsyncGenerator[ChatGenerationChunk]:
+        """`_chunks`, asynchronously."""
         response = await _arun(self._open(), self.transport)
-        reader = _StreamReader(self, response)
+        reader = StreamReader(self, response)
         try:
             async for data in self.transport.aiterate(response):
                 for chunk in reader.feed(data):
@@ -213,19 +243,30 @@ class Call:
         finally:
             await response.aclose()
 
+    def check_time(self) -> None:
+        """Give up on an answer that has to be whole in time but comes piece by piece.
+
+        Raises:
+            PortkeyTimeoutError: The time is up, and the caller did not ask for a stream.
+        """
+        if not self.stream and self._deadline is not None and time.monotonic() > self._deadline:
+            raise PortkeyTimeoutError(f"The answer was not whole after {self.timeout:g} s. Raise timeout=...")
+
     def _open(self) -> Generator[Operation, Any, httpx.Response]:
         """Send until there is a successful answer, its body unread if it is a stream.
 
         Raises:
             PortkeyError: There is none.
         """
+        for notice in self._fetching.notices:
+            tell(notice)
         self._check_sent = yield from self._needs_check()
-        deadline = None if self.timeout is None else time.monotonic() + self.timeout
+        deadline = self._deadline = None if self.timeout is None else time.monotonic() + self.timeout
         retries = self.max_retries
         for attempt in itertools.count():
             remaining = None if deadline is None else max(deadline - time.monotonic(), 0.001)
             try:
-                response: httpx.Response = yield Send(self._request(retries, remaining), self.stream)
+                response: httpx.Response = yield Send(self._request(retries, remaining), self._fetching.stream)
             except PortkeyConnectionError:
                 _builds.pop(self.gateway.origin, None)
                 raise
@@ -245,7 +286,7 @@ class Call:
 
     def _needs_check(self) -> Generator[Operation, Any, bool]:
         """Whether the gateway is a plainly installed one that could not stream this without our check."""
-        if not self.stream or self.gateway.hosted or not plain_build.stream_needs_check(self.provider):
+        if not self._fetching.stream or self.gateway.hosted or not plain_build.stream_needs_check(self.provider):
             return False
         origin = self.gateway.origin
         build = _builds.get(origin)
@@ -270,7 +311,7 @@ class Call:
             with_check=self._check_sent,
         )
         url = f"{self.gateway.base_url}/chat/completions"
-        return HTTPRequest(url, headers, _encode(self.chat.body), remaining)
+        return HTTPRequest(url, headers, _encode(self._fetching.body), remaining)
 
     @staticmethod
     def _pause(response: httpx.Response, attempt: int) -> float:
@@ -280,7 +321,7 @@ class Call:
 
     def _error(self, response: httpx.Response) -> PortkeyError:
         broken_stream = (
-            self.stream
+            self._fetching.stream
             and not self.gateway.hosted
             and not self._check_sent
             and plain_build.stream_needs_check(self.provider)
@@ -321,112 +362,60 @@ class Call:
         return hints
 
     def _read(self, response: httpx.Response) -> ChatResult:
-        body = decode_body(response.content)
-        facts = response_facts(response.headers)
-        try:
-            return read_answer(
-                body,
-                requested_model=self.target.model.model,
-                quirks=self.answering_quirks(facts),
-                facts=facts,
-            )
-        except PortkeyInvalidResponseError as error:
-            raise self._invalid(response, error) from None
+        result = self.read_body(response, response.content)
+        self.tell_losses([generation.message for generation in result.generations], response_facts(response.headers))
+        return result
 
-    def _invalid(self, response: httpx.Response, error: PortkeyInvalidResponseError) -> PortkeyError:
-        described = status_error(self._clean(response))
-        described.args = (str(error),)
-        return described
+    def read_body(self, response: httpx.Response, content: bytes) -> ChatResult:
+        """Read a JSON answer.
 
-    def answering_quirks(self, facts: Mapping[str, Any]) -> Quirks | None:
-        """The quirks of the provider that answered, `None` if the catalogue does not know it."""
-        answered = facts.get("provider")
-        if answered is None or answered == self.provider.id:
-            return self.provider.quirks
-        try:
-            return Catalogue.default().provider(answered).quirks
-        except PortkeyConfigurationError:
-            return None
-
-
-class _StreamReader:
-    """The body of a stream, piece by piece, as chunks."""
-
-    def __init__(self, call: Call, response: httpx.Response) -> None:
-        self._call = call
-        self._response = response
-        self._facts = response_facts(response.headers)
-        self._assembler = StreamAssembler(
-            requested_model=call.target.model.model,
-            quirks=call.answering_quirks(self._facts),
-            facts=self._facts,
-        )
-        self._decoder = SSEDecoder()
-        self._begun = False
-        self._whole: list[bytes] | None = None  # the pieces of a body that is one JSON document
-        self._given: list[ChatGenerationChunk] = []
-
-    def feed(self, data: bytes) -> Iterator[ChatGenerationChunk]:
-        """Take the next bytes of the body."""
-        if not self._begun:
-            self._begun = bool(data.strip())
-            if data.lstrip().startswith(b"{"):
-                self._whole = []  # one JSON document, although a stream was asked for
-        if self._whole is not None:
-            self._whole.append(data)
-            return
-        for event in self._decoder.feed(data):
-            yield from self._event(event)
-
-    def finish(self) -> Iterator[ChatGenerationChunk]:
-        """Take the end of the body."""
-        if self._whole is not None:
-            body = decode_body(b"".join(self._whole))
-            model, quirks = self._call.target.model.model, self._call.answering_quirks(self._facts)
-            yield from chunks_of_result(read_answer(body, requested_model=model, quirks=quirks, facts=self._facts))
-            return
-        for event in self._decoder.flush():
-            # An event that does not parse here was cut off; the assembler then finds the answer incomplete.
-            with contextlib.suppress(PortkeyStreamError):
-                yield from self._event(event)
-        yield self._assembler.finish()
-
-    def settle(self, error: PortkeyError) -> Iterator[ChatGenerationChunk]:
-        """End the stream after an error: with its last chunk if the answer was complete, else with an exception.
+        Args:
+            response: Where it comes from.
+            content: Its body.
 
         Raises:
-            PortkeyError: The error, with what is known about it and the message as far as it had come.
+            PortkeyInvalidResponseError: It holds no answer.
         """
-        if isinstance(error, PortkeyConnectionError):
-            if self._assembler.complete:
-                yield self._assembler.finish()
-                return
-            error = PortkeyStreamTruncatedError(f"The stream broke off. {error}")
-        error.provider = error.provider or self._facts.get("provider")
-        error.trace_id = error.trace_id or self._facts.get("trace_id")
-        error.status_code = error.status_code or self._response.status_code
-        error.request_id = error.request_id or self._response.headers.get("x-request-id")
-        if self._given:
-            partial: Any = self._given[0].message
-            for chunk in self._given[1:]:
-                partial += chunk.message
-            error.partial = partial
-        raise error
-
-    def _event(self, data: bytes) -> Iterator[ChatGenerationChunk]:
-        if data == b"[DONE]":
-            return  # not the end for sure: some send more, and some never send it
+        body = decode_body(content)
+        if self._check_sent and isinstance(body, Mapping) and "hook_results" in body:
+            body = plain_build.without_check(body)
+        facts = response_facts(response.headers)
+        provider = self.answering(facts)
+        quirks = provider.quirks if provider is not None else None
         try:
-            event = json.loads(data)
-        except ValueError:
-            raise PortkeyStreamError(f"The stream holds an event that is no JSON: {data[:200]!r}") from None
-        if not isinstance(event, dict):
+            body = unwrap_answer(body, self.chat.emulated_tool)
+            return read_answer(body, requested_model=self.target.model.model, quirks=quirks, facts=facts)
+        except PortkeyInvalidResponseError as error:
+            described = status_error(detached(response, _encode(body) if isinstance(body, Mapping) else content))
+            if isinstance(described, PortkeyInvalidResponseError):
+                described.args = error.args
+            described.partial = error.partial
+            described.error_type = described.error_type or error.error_type
+            raise described from None
+
+    def tell_losses(self, messages: Sequence[BaseMessage], facts: Mapping[str, Any]) -> None:
+        """Warn of what the gateway lost of an answer, once per provider and loss.
+
+        Args:
+            messages: The answer, or the chunks that make it up.
+            facts: What the response headers said about it.
+        """
+        provider = self.answering(facts)
+        if provider is None or not provider.quirks.losses:
             return
-        if "hook_results" in event:
-            event = plain_build.without_check(event) if self._call.sent_check else event
-        for chunk in self._assembler.feed(event):
-            self._given.append(chunk)
-            yield chunk
+        answer = describe(message for message in messages if isinstance(message, AIMessage))
+        for notice in answer_losses(self._fetching.body, answer, provider, streamed=self._fetching.stream):
+            tell(notice)
+
+    def answering(self, facts: Mapping[str, Any]) -> Provider | None:
+        """The provider that answered, `None` if the catalogue does not know it."""
+        answered = facts.get("provider")
+        if answered is None or answered == self.provider.id:
+            return self.provider
+        try:
+            return Catalogue.default().provider(answered)
+        except PortkeyConfigurationError:
+            return None
 
 
 TOO_MANY_REQUESTS = 429

@@ -8,13 +8,20 @@ is unlike all of them goes into the request body, with a warning, since the gate
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from langchain_pollinations_portkey.errors import PortkeyConfigurationError
-from langchain_pollinations_portkey.notices import LossWarning, Notice
+from pydantic import SecretStr
 
-BODY_OPTIONS = frozenset(
+from langchain_pollinations_portkey.errors import PortkeyConfigurationError
+from langchain_pollinations_portkey.gateway.headers import fields_of_headers
+from langchain_pollinations_portkey.notices import LossWarning, Notice, tell
+
+WRITING_OPTIONS = frozenset(("cache_control", "prompt_caching", "on_unknown_block"))
+"""Options that say how the request body is written; `build_request` takes them out of it."""
+
+BODY_OPTIONS = WRITING_OPTIONS | frozenset(
     (
         "temperature",
         "max_tokens",
@@ -81,7 +88,14 @@ ROUTE_OPTIONS = frozenset(
 _NOT_FOR_US = frozenset(("stream", "ls_structured_output_format", "structured_output_format", "strict"))
 """What LangChain puts among the options of a call for its own ends."""
 
-_OTHER_NAMES = {"model_name": "model", "request_timeout": "timeout", "stop_sequences": "stop"}
+_OTHER_NAMES = {
+    "model_name": "model",
+    "request_timeout": "timeout",
+    "stop_sequences": "stop",
+    "default_headers": "extra_headers",
+}
+
+_SECRET_OPTIONS = ("api_key", "extra_headers", "provider_options")
 
 
 def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], list[Notice]]:
@@ -107,7 +121,131 @@ def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
         else:
             notices.append(unknown_option(name, BODY_OPTIONS | ROUTE_OPTIONS))
             body[name] = value
+    if "timeout" in route:
+        route["timeout"] = seconds(route["timeout"])
+    if route.get("max_retries") is not None and not _is_count(route["max_retries"]):
+        raise PortkeyConfigurationError(f"max_retries must be 0 or more, not {route['max_retries']!r}.")
+    if route.get("extra_headers"):
+        fields, route["extra_headers"] = fields_of_headers(_open_headers(route["extra_headers"]))
+        route = {**fields, **route}
     return body, route, notices
+
+
+def complete_arguments(values: Mapping[str, Any], aliases: Mapping[str, str | None]) -> dict[str, Any]:
+    """Bring the arguments of a constructor into order.
+
+    Args:
+        values: What was passed; it is left as it is.
+        aliases: The fields of the class, and the other name of those that have one.
+
+    Returns:
+        Values by field name. Parameters of the request body that are no fields are in `model_kwargs`, and headers
+        that say what a field says have become that field.
+
+    Raises:
+        PortkeyConfigurationError: Something is missing, misspelt, given twice, or in the wrong place.
+    """
+    names = {**{alias: field for field, alias in aliases.items() if alias}, **{field: field for field in aliases}}
+    kwargs = _checked_kwargs(values.get("model_kwargs") or {}, names)
+    arguments: dict[str, Any] = {}
+    for name, value in values.items():
+        field = names.get(name)
+        if field is None:
+            if name in kwargs:
+                raise PortkeyConfigurationError(f"{name!r} is given both by itself and in model_kwargs.")
+            kwargs[name] = _unknown_argument(name, value, names)
+        elif field in arguments and arguments[field] != value:
+            raise PortkeyConfigurationError(f"{field!r} and {aliases[field]!r} are the same; give one of them.")
+        else:
+            arguments[field] = value
+    doubled = sorted(name for name in kwargs if arguments.get(name) is not None)
+    if doubled:
+        raise PortkeyConfigurationError(f"{doubled[0]!r} is given both by itself and in model_kwargs.")
+    if kwargs:
+        arguments["model_kwargs"] = kwargs
+    if arguments.get("default_headers"):
+        _take_headers(arguments)
+    if "request_timeout" in arguments:
+        arguments["request_timeout"] = seconds(arguments["request_timeout"])
+    if arguments.get("streaming") is False and arguments.keys() >= aliases.keys():
+        # `configurable_fields` makes a copy by passing every field; taken for the user's wish, it would turn
+        # streams off.
+        del arguments["streaming"]
+    return arguments
+
+
+def _checked_kwargs(given: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """A copy of `model_kwargs`, by field name where there is a field."""
+    kwargs = {names.get(name, name): value for name, value in given.items()}
+    misplaced = sorted(name for name in kwargs if name in {*names.values(), *ROUTE_OPTIONS} - BODY_OPTIONS)
+    if misplaced:
+        raise PortkeyConfigurationError(
+            f"{misplaced[0]!r} in model_kwargs would become a part of the request body; pass it as an argument."
+        )
+    return kwargs
+
+
+def _unknown_argument(name: str, value: Any, names: Mapping[str, str]) -> Any:
+    """The value of an argument that is no field, and so one for the request body."""
+    if name in ("extra_headers", "headers"):
+        raise PortkeyConfigurationError(f"Pass {name} as default_headers=..., or as extra_headers=... of a call.")
+    if name not in BODY_OPTIONS:
+        tell(unknown_option(name, names.keys() | BODY_OPTIONS))
+    return value
+
+
+def _take_headers(arguments: dict[str, Any]) -> None:
+    """Read what `default_headers` say about a field as that field; an argument of its own wins."""
+    fields, arguments["default_headers"] = fields_of_headers(_open_headers(arguments["default_headers"]))
+    if "max_retries" in fields and arguments.get("max_retries") is None:
+        text = (
+            "The gateway ignores the header x-portkey-retry. It is read as max_retries="
+            f"{fields['max_retries']!r}, which works."
+        )
+        tell(Notice(LossWarning, ("x-portkey-retry",), text))
+    for name, value in fields.items():
+        if arguments.get(name) is None:
+            arguments[name] = value
+
+
+def _open_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(headers, Mapping):
+        raise PortkeyConfigurationError(f"Headers are a dict of names and values, not {type(headers).__name__}.")
+    return {name: _opened(value) for name, value in headers.items()}
+
+
+def _opened(value: Any) -> Any:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def seconds(timeout: Any) -> float | None:
+    """A time limit in seconds; of one in httpx's form (`httpx.Timeout`), the limit for reading.
+
+    Raises:
+        PortkeyConfigurationError: It is neither, or not more than 0.
+    """
+    value = getattr(timeout, "read", timeout)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise PortkeyConfigurationError(f"timeout is a number of seconds above 0, or None; not {timeout!r}.")
+    return float(value)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def hidden_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a call with its keys as `SecretStr`, so that no trace, dump or `repr` shows them."""
+    hidden = dict(options)
+    for name in _SECRET_OPTIONS:
+        value = hidden.get(name)
+        if isinstance(value, str):
+            hidden[name] = SecretStr(value)
+        elif isinstance(value, Mapping):
+            hidden[name] = {key: SecretStr(v) if isinstance(v, str) else v for key, v in value.items()}
+    return hidden
 
 
 def unknown_option(name: str, known: Iterable[str]) -> Notice:

@@ -6,9 +6,9 @@ written in `wire`, how it travels in `gateway`, and `_call` brings the two toget
 
 from __future__ import annotations
 
-import os
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -16,37 +16,29 @@ from langchain_core.language_models.base import LangSmithParams
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
-from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+from pydantic import Field, model_validator
 
 from langchain_pollinations_portkey._call import Call
-from langchain_pollinations_portkey._options import split_options, unknown_option
+from langchain_pollinations_portkey._gateway_model import GatewayModel
+from langchain_pollinations_portkey._options import hidden_options, split_options
+from langchain_pollinations_portkey._secrets import digest
 from langchain_pollinations_portkey._version import __version__
-from langchain_pollinations_portkey.catalogue import Catalogue, ResolvedModel, retirement_notice
-from langchain_pollinations_portkey.catalogue.lookup import RetiredModelWarning
-from langchain_pollinations_portkey.errors import PortkeyConfigurationError
-from langchain_pollinations_portkey.gateway.credentials import (
-    KeySources,
-    check_option_names,
-    find_credentials,
-)
-from langchain_pollinations_portkey.gateway.headers import RequestSettings, Target
-from langchain_pollinations_portkey.gateway.settings import (
-    GatewaySettings,
-    base_url_from,
-    is_hosted,
-    is_readable_on_the_way,
-    normalise_base_url,
-)
-from langchain_pollinations_portkey.gateway.transport import HTTPSettings, Transport
-from langchain_pollinations_portkey.notices import LossWarning, Notice, SecurityWarning, tell
+from langchain_pollinations_portkey.catalogue import ResolvedModel
+from langchain_pollinations_portkey.gateway.credentials import CredentialsNeedIO
+from langchain_pollinations_portkey.notices import LossWarning, Notice, tell
 from langchain_pollinations_portkey.wire import blocks
+from langchain_pollinations_portkey.wire.chat.cache_control import PromptCachePolicy
 from langchain_pollinations_portkey.wire.chat.request import build_request
-from langchain_pollinations_portkey.wire.chat.tools import ToolLike, tools_to_wire
+from langchain_pollinations_portkey.wire.chat.structured import Method, Schema, plan_structured_output, with_raw
+from langchain_pollinations_portkey.wire.chat.tools import ToolLike, tool_choice_to_wire, tools_to_wire
+
+if TYPE_CHECKING:
+    from langchain_core.language_models.chat_models import _ChatModelBinding
 
 blocks.register()
 
 
-class ChatPortkey(BaseChatModel):
+class ChatPortkey(GatewayModel, BaseChatModel):
     """Chat with any model behind a Portkey AI Gateway, by a short name.
 
     ```python
@@ -67,36 +59,6 @@ class ChatPortkey(BaseChatModel):
         `langchain_core.exceptions.ModelError`. What cannot work is refused before anything is sent
         (`PortkeyConfigurationError`).
     """
-
-    model_config = ConfigDict(populate_by_name=True, arbitrary_types_allowed=True)
-
-    model_name: str = Field(alias="model")
-    """The model: a catalogue name, `provider/model`, or with `provider` a model id."""
-
-    provider: str | None = None
-    """The provider of the model; with it, `model` is the provider's own model id."""
-
-    api_key: SecretStr | None = None
-    """The key of the model's provider."""
-
-    api_keys: dict[str, SecretStr] = Field(default_factory=dict, exclude=True, repr=False)
-    """Keys by provider, for models of several providers."""
-
-    portkey_api_key: SecretStr | None = None
-    """The key of Portkey's hosted service; never sent to a provider. Giving it means that the gateway is hosted."""
-
-    portkey_base_url: str = Field(alias="base_url", default_factory=lambda: base_url_from(os.environ))
-    """The gateway: else `PORTKEY_GATEWAY_URL`, `PORTKEY_BASE_URL` or `http://localhost:8787/v1`. `/v1` is added."""
-
-    hosted: bool | None = None
-    """Whether the gateway is Portkey's hosted service; told from `base_url` and `portkey_api_key` if not given."""
-
-    custom_host: str | None = None
-    """A base URL that the gateway calls instead of the provider's own. It needs no key."""
-
-    provider_options: dict[str, Any] = Field(default_factory=dict, exclude=True, repr=False)
-    """The provider's settings besides its key: `{"resource_name": ..., "api_version": ...}` for Azure OpenAI,
-    `{"aws_region": ...}` for Bedrock. Kept out of dumps, since some of them are secret."""
 
     temperature: float | None = None
     """How freely to choose words; the providers' ranges differ."""
@@ -146,99 +108,14 @@ class ChatPortkey(BaseChatModel):
     streaming: bool = False
     """Whether `invoke` streams inside."""
 
-    request_timeout: float | None = Field(default=None, alias="timeout")
-    """Seconds until the answer has come, retries included; for a stream until it begins, and for each pause."""
-
-    max_retries: int = Field(default=3, ge=0)
-    """How often a failed request may be repeated, by the gateway and this client together; 0 sends it once."""
-
-    trace_id: str | None = None
-    """An id that the gateway hands back."""
-
-    portkey_metadata: dict[str, Any] | None = None
-    """Facts for the gateway's conditional routing and the hosted service's logs; not LangChain's `metadata`."""
-
-    forward_headers: list[str] = Field(default_factory=list)
-    """Names of headers that the gateway copies to the provider."""
-
-    default_headers: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
-    """Headers for every request; they win over ours."""
-
-    proxy: str | None = Field(default=None, exclude=True, repr=False)
-    """URL of a proxy between here and the gateway."""
-
-    verify: bool = True
-    """Whether to check the gateway's TLS certificate."""
-
-    max_connections: int | None = 1000
-    """Most connections to the gateway at once, shared by all models with equal settings; `None` for no limit."""
-
-    http_client: Any = Field(default=None, exclude=True, repr=False)
-    """A synchronous httpx client to use as it is; it is never closed here."""
-
-    http_async_client: Any = Field(default=None, exclude=True, repr=False)
-    """An asynchronous httpx client to use as it is; it belongs to one event loop."""
-
-    _default_provider: str | None = PrivateAttr(default=None)
-    _environment_key: SecretStr | None = PrivateAttr(default=None)
-
-    # ------------------------------------------------------------------ construction
-
-    @model_validator(mode="before")
-    @classmethod
-    def _check_arguments(cls, values: Any) -> Any:
-        """Say what is missing, catch mistyped names, and keep unknown ones for the request body."""
-        if not isinstance(values, Mapping):
-            return values
-        values = dict(values)
-        if not values.get("model") and not values.get("model_name"):
-            raise PortkeyConfigurationError(
-                'Which model? Pass model="portkey-gpt4", model="claude-sonnet-4.5", model="provider/model", ... '
-                "Catalogue.default() lists the short names."
-            )
-        known = {name for field, info in cls.model_fields.items() for name in (field, info.alias) if name}
-        unknown = [name for name in values if name not in known]
-        extra = {}
-        for name in unknown:
-            tell(unknown_option(name, known))
-            extra[name] = values.pop(name)
-        kwargs = {**(values.get("model_kwargs") or {}), **extra}
-        doubled = sorted(name for name in kwargs if name in known and values.get(name) is not None)
-        if doubled:
-            raise PortkeyConfigurationError(f"{doubled[0]!r} is given both by itself and in model_kwargs.")
-        if kwargs:
-            values["model_kwargs"] = kwargs
-        return values
-
-    @model_validator(mode="after")
-    def _read_environment(self) -> Self:
-        """Take what `PORTKEY_*` variables say at the time of construction."""
-        self._default_provider = os.environ.get("PORTKEY_PROVIDER", "").strip() or None
-        key = os.environ.get("PORTKEY_API_KEY", "").strip()
-        self._environment_key = SecretStr(key) if key else None
-        return self
-
-    @model_validator(mode="after")
-    def _normalise_portkey_base_url(self) -> Self:
-        url = normalise_base_url(self.portkey_base_url)
-        if url != self.portkey_base_url:
-            self.__dict__["portkey_base_url"] = url  # plain assignment would mark it as given by the user
-        return self
+    prompt_caching: Literal["auto", "off"] | PromptCachePolicy = "off"
+    """Whether to set cache breakpoints by itself, for providers that have them (Claude, Amazon Nova): `"auto"`, or
+    a `PromptCachePolicy` that says how long and how many."""
 
     @model_validator(mode="after")
     def _add_portkey_version(self) -> Self:
         self._add_version("langchain-pollinations-portkey", __version__)
         return self
-
-    @property
-    def model(self) -> str:
-        """The model as it was named."""
-        return self.model_name
-
-    @property
-    def base_url(self) -> str:
-        """The base URL of the gateway."""
-        return self.portkey_base_url
 
     # ------------------------------------------------------------------ what LangChain asks
 
@@ -250,11 +127,6 @@ class ChatPortkey(BaseChatModel):
     def is_lc_serializable(cls) -> bool:
         """Whether `langchain_core.load.dumps` writes it; secrets are left out."""
         return True
-
-    @property
-    def lc_secrets(self) -> dict[str, str]:
-        """The secret fields and the variables they stand for."""
-        return {"api_key": "PORTKEY_API_KEY", "portkey_api_key": "PORTKEY_API_KEY"}
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
@@ -270,7 +142,7 @@ class ChatPortkey(BaseChatModel):
         params = LangSmithParams(
             ls_provider="portkey",
             ls_model_type="chat",
-            ls_model_name=kwargs.get("model") or self.model_name,
+            ls_model_name=kwargs.get("model") or kwargs.get("model_name") or self.model_name,
         )
         temperature = kwargs.get("temperature", self.temperature)
         if temperature is not None:
@@ -282,6 +154,24 @@ class ChatPortkey(BaseChatModel):
         if stops:
             params["ls_stop"] = [stops] if isinstance(stops, str) else list(stops)
         return params
+
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        """What traces show of a call: LangChain's, with keys hidden."""
+        return super()._get_invocation_params(stop=stop, **hidden_options(kwargs))
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        """The key of answers in a cache: it differs with whatever the answer depends on, and holds no secret.
+
+        LangChain's own is made from the serialized model, which leaves out headers and is computed once, so that
+        a `model_copy` with other settings would find the answers of the original.
+        """
+        body, route, _ = split_options(kwargs)
+        asked = digest([self._routing_digest(route), body, stop])
+        return f"{self._llm_type}:{self.model_name}:{asked}"
+
+    def bind(self, **kwargs: Any) -> _ChatModelBinding:
+        """Give options for all later calls; keys among them are kept as secrets."""
+        return super().bind(**hidden_options(kwargs))
 
     def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
         """Add up the token counts of several answers."""
@@ -312,7 +202,7 @@ class ChatPortkey(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        return await self._prepare(messages, stop, kwargs, stream=False).ainvoke()
+        return await (await self._aprepare(messages, stop, kwargs, stream=False)).ainvoke()
 
     def _stream(
         self,
@@ -333,7 +223,7 @@ class ChatPortkey(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        async for chunk in self._prepare(messages, stop, kwargs, stream=True).aevents():
+        async for chunk in (await self._aprepare(messages, stop, kwargs, stream=True)).aevents():
             if run_manager is not None:
                 await run_manager.on_llm_new_token(str(chunk.message.content), chunk=chunk)
             yield chunk
@@ -357,25 +247,80 @@ class ChatPortkey(BaseChatModel):
             strict: Ask the provider to follow the tools' schemas to the letter.
             parallel_tool_calls: Whether the model may call several tools at once.
             **kwargs: Other options of the call.
+
+        Raises:
+            PortkeyConfigurationError: Something is no tool, or `tool_choice` names none of them.
         """
+        bound = tools_to_wire(tools, strict=strict)
         if tool_choice is not None:
+            tool_choice_to_wire(tool_choice, bound)
             kwargs["tool_choice"] = tool_choice
         if parallel_tool_calls is not None:
             kwargs["parallel_tool_calls"] = parallel_tool_calls
-        return self.bind(tools=tools_to_wire(tools, strict=strict), **kwargs)
+        return self.bind(tools=bound, **kwargs)
+
+    @property
+    def takes_cache_breakpoints(self) -> bool:
+        """Whether the model's provider has cache breakpoints, as those of Claude and Amazon Nova do."""
+        return self._resolve({}, hosted=self._is_hosted()).provider.quirks.cache_control
+
+    def with_structured_output(
+        self,
+        schema: Schema,
+        *,
+        method: Method | None = None,
+        include_raw: bool = False,
+        strict: bool | None = None,
+        tools: Sequence[ToolLike] | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Have the model answer in a form, and read the answer.
+
+        ```python
+        class Movie(BaseModel):
+            title: str
+            year: int
+
+        ChatPortkey(model="claude-sonnet-4.5").with_structured_output(Movie).invoke("Name a film by Tati.")
+        ```
+
+        Args:
+            schema: A pydantic class; a `TypedDict`, JSON Schema with a title, or a tool as a dict give a dict.
+            method: `"function_calling"` (a tool whose arguments are the answer), `"json_schema"` or `"json_mode"`.
+                By default the one that arrives at the model's provider. Where the gateway drops `response_format`
+                (Claude, Mistral), the latter two are carried out by a tool, unnoticeably.
+            include_raw: Give `{"raw": message, "parsed": value, "parsing_error": error}` and raise nothing.
+            strict: Ask the provider to follow the schema to the letter; not with `"json_mode"`.
+            tools: Further tools that the model may call first; the value is then `None`.
+            **kwargs: Other options of the call.
+
+        Raises:
+            PortkeyConfigurationError: The method cannot work with the model's provider.
+        """
+        provider = self._resolve(kwargs, hosted=self._is_hosted()).provider
+        plan = plan_structured_output(schema, provider, method=method, strict=strict, tools=tools or ())
+        options = {**plan.options, **kwargs}
+        model = self.bind_tools(plan.tools, **options) if plan.tools else self.bind(**options)
+        return with_raw(model, plan.parser) if include_raw else model | plan.parser
 
     # ------------------------------------------------------------------ from options to a call
 
     def _prepare(
-        self, messages: list[BaseMessage], stop: list[str] | None, options: Mapping[str, Any], *, stream: bool
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        options: Mapping[str, Any],
+        *,
+        stream: bool,
+        may_wait: bool = True,
     ) -> Call:
         """Understand the model's name, find its key, write the request; nothing is sent."""
         body, route, notices = split_options(options)
         gateway = self._gateway()
         model = self._resolve(route, hosted=gateway.hosted)
-        target = self._target(model, route, gateway)
+        target = self._target(model, route, gateway, may_wait=may_wait)
         notices += target.credentials.notices
-        body = {**self._body_defaults(), **body}
+        body = {"prompt_caching": self.prompt_caching, **self._body_defaults(), **body}
         if stop is not None:
             body["stop"] = stop
         if stream:
@@ -390,12 +335,21 @@ class ChatPortkey(BaseChatModel):
             chat=chat,
             target=target,
             gateway=gateway,
-            settings=self._request_settings(route),
+            settings=self._request_settings(route, primary=self._is_primary(model, route, hosted=gateway.hosted)),
             transport=self._transport(),
             stream=stream,
             timeout=route.get("timeout", self.request_timeout),
             max_retries=self.max_retries if route.get("max_retries") is None else route["max_retries"],
         )
+
+    async def _aprepare(
+        self, messages: list[BaseMessage], stop: list[str] | None, options: Mapping[str, Any], *, stream: bool
+    ) -> Call:
+        """`_prepare`, in a thread where AWS's credentials have to be looked for."""
+        try:
+            return self._prepare(messages, stop, options, stream=stream, may_wait=False)
+        except CredentialsNeedIO:
+            return await asyncio.to_thread(self._prepare, messages, stop, options, stream=stream)
 
     def _body_defaults(self) -> dict[str, Any]:
         return {
@@ -415,82 +369,6 @@ class ChatPortkey(BaseChatModel):
             **self.model_kwargs,
         }
 
-    def _gateway(self) -> GatewaySettings:
-        hosted = self.hosted
-        if hosted is None:
-            hosted = self.portkey_api_key is not None or is_hosted(self.portkey_base_url)
-        key = self.portkey_api_key or (self._environment_key if hosted else None)
-        if hosted and key is None:
-            raise PortkeyConfigurationError(
-                "The hosted Portkey gateway needs its own key: set PORTKEY_API_KEY or pass portkey_api_key=..."
-            )
-        return GatewaySettings(
-            self.portkey_base_url, hosted=hosted, portkey_api_key=key.get_secret_value() if key else None
-        )
-
-    def _resolve(self, route: Mapping[str, Any], *, hosted: bool) -> ResolvedModel:
-        catalogue = Catalogue.default()
-        name = route.get("model") or self.model_name
-        provider = route.get("provider") or self.provider
-        if route.get("model") and not route.get("provider") and catalogue.get(name) is not None:
-            provider = None  # the constructor's provider is for the constructor's model
-        model = catalogue.resolve(name, provider=provider, default_provider=self._default_provider, hosted=hosted)
-        notice = retirement_notice(model.entry) if model.entry is not None else None
-        if notice:
-            tell(Notice(RetiredModelWarning, (model.name,), notice))
-        return model
-
-    def _target(self, model: ResolvedModel, route: Mapping[str, Any], gateway: GatewaySettings) -> Target:
-        """The model with the credentials of its provider, and of no other."""
-        provider = model.provider
-        primary = (
-            not (route.get("model") or route.get("provider"))
-            or provider.id == self._resolve({}, hosted=gateway.hosted).provider.id
-        )
-        host, options, key = None, {}, None
-        if primary:
-            host, options, key = self.custom_host, self.provider_options, self.api_key
-        entry = model.entry
-        if entry is not None:
-            host = host or entry.custom_host
-            options = {**entry.options, **options}
-        host = route.get("custom_host") or host
-        options = {**options, **(route.get("provider_options") or {})}
-        check_option_names(provider, options)
-        given = route.get("api_key") or key
-        catalogue = Catalogue.default()
-        environment_key = None if gateway.hosted else self._environment_key
-        sources = KeySources(
-            argument=_plain(given),
-            by_provider={catalogue.provider(name).id: _plain(key) or "" for name, key in self.api_keys.items()},
-            portkey=_plain(environment_key),
-            options={name: _plain(value) or "" for name, value in options.items()},
-        )
-        credentials = find_credentials(
-            provider,
-            sources,
-            os.environ,
-            primary=primary or bool(route.get("api_key")),
-            custom_host=host,
-            keys_at_portkey=gateway.hosted,
-        )
-        if is_readable_on_the_way(gateway.base_url) and (credentials.key or credentials.options):
-            text = f"Keys travel to {gateway.base_url} over plain http, where others can read them; use https."
-            tell(Notice(SecurityWarning, ("plain-http", gateway.base_url), text))
-        return Target(model, credentials, host)
-
-    def _request_settings(self, route: Mapping[str, Any]) -> RequestSettings:
-        return RequestSettings(
-            trace_id=route.get("trace_id") or self.trace_id,
-            metadata=route.get("portkey_metadata") or self.portkey_metadata or {},
-            forward_headers=tuple(route.get("forward_headers") or self.forward_headers),
-            headers={**self.default_headers, **(route.get("extra_headers") or {})},
-        )
-
-    def _transport(self) -> Transport:
-        settings = HTTPSettings(proxy=self.proxy, verify=self.verify, max_connections=self.max_connections)
-        return Transport(settings, client=self.http_client, async_client=self.http_async_client)
-
     @staticmethod
     def _settle_stream(body: dict[str, Any], model: ResolvedModel, *, wants_usage: bool) -> list[Notice]:
         """Ask for token counts where the provider takes the question, and for one answer."""
@@ -501,13 +379,6 @@ class ChatPortkey(BaseChatModel):
             text = "A stream is one message, so n is not sent; use invoke or generate for several answers."
             return [Notice(LossWarning, ("n", "stream"), text)]
         return []
-
-
-def _plain(value: Any) -> str | None:
-    """The text of a secret or a string."""
-    if value is None:
-        return None
-    return str(value.get_secret_value() if isinstance(value, SecretStr) else value)
 
 
 def _added_counts(one: Any, other: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import warnings
 from dataclasses import dataclass
@@ -43,13 +45,26 @@ _lock = threading.Lock()
 
 
 def tell(notice: Notice) -> None:
-    """Warn, unless this was told before in this process."""
+    """Warn, unless this was told before in this process. The warning points at the caller outside of LangChain."""
+    mark = (notice.category, notice.key)
     with _lock:
-        mark = (notice.category, notice.key)
         if mark in _told:
             return
         _told.add(mark)
-    warnings.warn(notice.text, notice.category, stacklevel=2)
+    warnings.warn(notice.text, notice.category, stacklevel=_frames_to_the_user())
+
+
+_NOT_THE_USER = tuple(
+    f"{os.sep}{package}{os.sep}" for package in ("langchain_pollinations_portkey", "langchain_core", "pydantic")
+)
+
+
+def _frames_to_the_user() -> int:
+    """How many frames up, counted from `tell`, the code begins that is neither ours nor LangChain's."""
+    level, frame = 1, sys._getframe(1)  # noqa: SLF001  # what `warnings` itself uses
+    while frame.f_back is not None and any(part in frame.f_code.co_filename for part in _NOT_THE_USER):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def forget_all() -> None:

@@ -6,7 +6,6 @@ Replaying needs neither Node nor a port. What is recorded holds no key (`TestCas
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,47 +15,22 @@ import yaml
 
 from langchain_pollinations_portkey import ChatPortkey, _call
 from langchain_pollinations_portkey.catalogue import Catalogue
-from langchain_pollinations_portkey.catalogue.lookup import SEED_NAMES, RetiredModelWarning
+from langchain_pollinations_portkey.catalogue.lookup import SEED_NAMES
 from langchain_pollinations_portkey.gateway.settings import DEFAULT_BASE_URL
+from langchain_pollinations_portkey.notices import PortkeyWarning
 from langchain_pollinations_portkey.testing import Reply, StandInProvider, ToolCall, Usage
 from tests.conftest import ROOT
+from tests.scrubbing import SAFE_HEADERS, SCRUBBED, VCR_CONFIG
 
 CASSETTES = ROOT / "cassettes"
 SECRET = "cassette-sentinel"
-SAFE_HEADERS = frozenset(
-    (
-        "accept",
-        "accept-encoding",
-        "content-type",
-        "user-agent",
-        "x-portkey-aws-region",
-        "x-portkey-provider",
-        "x-portkey-request-timeout",
-        "x-portkey-strict-open-ai-compliance",
-    )
-)
-"""Request headers that are recorded as they are; the value of any other is replaced, known to be a key or not."""
-
 every_seed = pytest.mark.parametrize("name", sorted(SEED_NAMES))
-pytestmark = pytest.mark.filterwarnings(f"ignore::{RetiredModelWarning.__module__}.RetiredModelWarning")
-
-
-def scrubbed(request: Any) -> Any:
-    """The request as it is recorded and compared: at the default address, without a value that may be secret."""
-    request.uri = re.sub(r"^http://[^/]+", DEFAULT_BASE_URL.removesuffix("/v1"), request.uri)
-    for header in request.headers:
-        if header.lower() not in SAFE_HEADERS:
-            request.headers[header] = "SCRUBBED"
-    return request
+pytestmark = pytest.mark.filterwarnings(f"ignore::{PortkeyWarning.__module__}.PortkeyWarning")
 
 
 @pytest.fixture(scope="module")
 def vcr_config() -> dict[str, Any]:
-    return {
-        "before_record_request": scrubbed,
-        "match_on": ["method", "uri", "body"],
-        "decode_compressed_response": True,
-    }
+    return VCR_CONFIG
 
 
 @pytest.fixture(scope="module")
@@ -123,14 +97,14 @@ def test_tool_call(name: str, route: dict[str, Any]) -> None:
 
 
 class TestCassettes:
-    @pytest.mark.parametrize("path", sorted(CASSETTES.glob("*.yaml")), ids=lambda path: path.stem)
+    @pytest.mark.parametrize("path", sorted(CASSETTES.glob("**/*.yaml")), ids=lambda path: path.stem)
     def test_hold_no_secret(self, path: Path) -> None:
         text = path.read_text(encoding="utf-8")
         assert SECRET not in text
         for exchange in yaml.safe_load(text)["interactions"]:
             for header, values in exchange["request"]["headers"].items():
                 if header.lower() not in SAFE_HEADERS:
-                    assert values == ["SCRUBBED"], header
+                    assert values == [SCRUBBED], header
 
     def test_are_there_for_every_seed_model(self) -> None:
         names = {path.stem for path in CASSETTES.glob("*.yaml")}

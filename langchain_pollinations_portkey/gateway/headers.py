@@ -3,11 +3,15 @@
 The names and rules are those of gateway 1.15.2. `x-portkey-retry`, though documented, does nothing there;
 retries are asked for in `x-portkey-config`. A configuration with neither `provider` nor `targets` leaves the
 key in `Authorization` and the provider's settings in their headers, which is the form used for one target.
+
+Users bring headers of their own, often from `createHeaders` of Portkey's SDK. What in them is an option of this
+package is read as that option (`fields_of_headers`), so that the rules about keys hold for it as well.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +29,25 @@ client waits instead. 408 is not either: the provider may have served the reques
 
 MAX_HEADER_BYTES = 15_000
 """All headers together; from 16 KiB on the gateway answers 431 and closes the connection."""
+
+_CONFIG = "x-portkey-config"
+_RETRY = "x-portkey-retry"
+_METADATA = "x-portkey-metadata"
+_FORWARD = "x-portkey-forward-headers"
+
+_FIELDS = {
+    "authorization": "api_key",
+    "x-portkey-provider": "provider",
+    "x-portkey-custom-host": "custom_host",
+    "x-portkey-trace-id": "trace_id",
+    _METADATA: "portkey_metadata",
+    _FORWARD: "forward_headers",
+    _RETRY: "max_retries",
+}
+"""Headers that say what an option says."""
+
+_NOT_IN_A_NAME = re.compile(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
+_NOT_IN_A_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
 _STATIC = {
     "content-type": "application/json",
@@ -91,22 +114,86 @@ def request_headers(
     """
     headers = dict(_STATIC)
     headers |= _target_headers(target, gateway)
-    if retries > 0:
-        config = {"retry": {"attempts": retries, "on_status_codes": list(RETRIED_BY_GATEWAY)}}
-        headers["x-portkey-config"] = compact_json(config)
+    own = {name.lower(): value for name, value in request.headers.items()}
+    retry = {"attempts": retries, "on_status_codes": list(RETRIED_BY_GATEWAY)} if retries > 0 else None
+    config = _config(own.pop(_CONFIG, None), retry, hosted=gateway.hosted)
+    if config is not None:
+        headers[_CONFIG] = config
     if timeout is not None:
         headers["x-portkey-request-timeout"] = str(max(1, int(timeout * 1000)))
     if request.trace_id:
-        headers["x-portkey-trace-id"] = request.trace_id
+        headers["x-portkey-trace-id"] = request.trace_id.strip()
     if request.metadata:
-        headers["x-portkey-metadata"] = compact_json(dict(request.metadata))
+        headers[_METADATA] = compact_json(dict(request.metadata))
     if request.forward_headers:
-        headers["x-portkey-forward-headers"] = ",".join(request.forward_headers)
-    headers |= {name.lower(): value for name, value in request.headers.items()}
+        headers[_FORWARD] = ",".join(request.forward_headers)
+    for name, value in own.items():
+        headers[name] = value.strip() if isinstance(value, str) else value
     if with_check:
         headers[plain_build.STREAM_HEADER] = plain_build.with_check(headers.get(plain_build.STREAM_HEADER))
     check_headers(headers)
     return headers
+
+
+def _config(own: str | None, retry: Mapping[str, Any] | None, *, hosted: bool) -> str | None:
+    """The user's configuration with our retries in it, unless it says something about retries itself.
+
+    At the root of a configuration with targets, retries would hold for each of them, so there we add none.
+
+    Raises:
+        PortkeyConfigurationError: It is neither a JSON object nor, for the hosted gateway, an id.
+    """
+    if own is None:
+        return None if retry is None else compact_json({"retry": retry})
+    try:
+        config = json.loads(own)
+    except ValueError:
+        config = None
+    if isinstance(config, dict):
+        ours = {"retry": retry} if retry is not None and "targets" not in config else {}
+        return compact_json({**ours, **config})
+    if hosted and re.fullmatch(r"[\w-]+", own):
+        return own
+    raise PortkeyConfigurationError(
+        f"The header {_CONFIG!r} must hold a JSON object"
+        + ("" if hosted else "; ids are known to the hosted gateway only")
+        + "."
+    )
+
+
+def fields_of_headers(headers: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read what in a user's headers says the same as an option of this package.
+
+    Returns:
+        The options, and the headers that are left.
+
+    Raises:
+        PortkeyConfigurationError: `x-portkey-metadata` or `x-portkey-retry` cannot be read.
+    """
+    fields: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    for name, value in headers.items():
+        field_name = _FIELDS.get(name.lower())
+        if field_name is None or value is None:
+            rest[name] = value
+        elif not isinstance(value, str):
+            fields[field_name] = value
+        elif name.lower() in (_METADATA, _RETRY):
+            fields[field_name] = _read_json_header(name, value)
+        elif name.lower() == _FORWARD:
+            fields[field_name] = [part.strip() for part in value.split(",") if part.strip()]
+        else:
+            fields[field_name] = value
+    if isinstance(fields.get("max_retries"), Mapping):  # x-portkey-retry: {"attempts": 3, ...}
+        fields["max_retries"] = fields["max_retries"].get("attempts", 0)
+    return fields, rest
+
+
+def _read_json_header(name: str, value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise PortkeyConfigurationError(f"The header {name!r} holds no JSON.") from None
 
 
 def _target_headers(target: Target, gateway: GatewaySettings) -> dict[str, str]:
@@ -128,8 +215,15 @@ def _target_headers(target: Target, gateway: GatewaySettings) -> dict[str, str]:
 
 
 def compact_json(value: Any) -> str:
-    """JSON for a header: ASCII only, since header values are latin-1, and as short as it gets."""
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+    """JSON for a header: ASCII only, since header values are latin-1, and as short as it gets.
+
+    Raises:
+        PortkeyConfigurationError: Something in it has no form in JSON.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise PortkeyConfigurationError(f"What goes into a header must be JSON: {error}") from None
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
@@ -138,22 +232,21 @@ def check_headers(headers: Mapping[str, str]) -> None:
     The text names the header and never its value, which may be a key.
 
     Raises:
-        PortkeyConfigurationError: A value has line breaks, control characters or characters outside latin-1,
-            or all headers together are too long.
+        PortkeyConfigurationError: A name is no header name; a value has line breaks, control characters or
+            characters outside latin-1; or all headers together are too long.
     """
     size = 0
     for name, value in headers.items():
+        if not name or _NOT_IN_A_NAME.search(name):
+            raise PortkeyConfigurationError(f"{name!r} cannot be the name of a header.")
         if not isinstance(value, str):
             raise PortkeyConfigurationError(f"The header {name!r} must be a string, not {type(value).__name__}.")
-        try:
-            encoded = value.encode("latin-1")
-        except UnicodeEncodeError:
-            raise PortkeyConfigurationError(
-                f"The header {name!r} holds characters that HTTP headers cannot carry (only latin-1 goes)."
-            ) from None
-        if any(byte < 0x20 and byte != 0x09 for byte in encoded) or 0x7F in encoded:  # noqa: PLR2004
-            raise PortkeyConfigurationError(f"The header {name!r} holds a line break or control character.")
-        size += len(name) + len(encoded) + 4  # ": " and the line end
+        bad = _NOT_IN_A_VALUE.search(value)
+        if bad is not None:
+            what = "characters that HTTP headers cannot carry (only latin-1 goes)"
+            what = what if bad[0] > "\xff" else "a line break or control character"
+            raise PortkeyConfigurationError(f"The header {name!r} holds {what}.")
+        size += len(name) + len(value) + 4  # ": " and the line end
     if size > MAX_HEADER_BYTES:
         longest = max(headers, key=lambda name: len(headers[name]))
         raise PortkeyConfigurationError(

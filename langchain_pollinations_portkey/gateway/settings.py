@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError
 
@@ -38,17 +39,39 @@ def normalise_base_url(url: str) -> str:
     """The base URL with `/v1` at its end, which users leave out as often as not.
 
     Raises:
-        PortkeyConfigurationError: It is no http(s) URL, or holds a user name or password.
+        PortkeyConfigurationError: It is no http(s) URL, or holds a user name, a password or a query.
     """
-    parts = urlsplit(url.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise PortkeyConfigurationError(
-            f"base_url must be an http or https URL such as {DEFAULT_BASE_URL!r}, not {url!r}."
-        )
-    if parts.username or parts.password:
-        raise PortkeyConfigurationError("base_url must not hold a user name or password; use default_headers.")
+    parts = _split(url, "base_url", DEFAULT_BASE_URL)
     path = parts.path.rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path if path.endswith('/v1') else f'{path}/v1'}"
+
+
+def normalise_custom_host(url: str) -> str:
+    """A custom host as the gateway wants it: it puts the provider's path right behind it.
+
+    Raises:
+        PortkeyConfigurationError: It is no http(s) URL, or holds a user name, a password or a query.
+    """
+    parts = _split(url, "custom_host", "https://models.example.com/v1")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def _split(url: str, name: str, example: str) -> SplitResult:
+    try:
+        parts = urlsplit(url.strip())
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # a port that is no number, half an IPv6 address
+        valid = False
+    if not valid or re.search(r"[\s\x00-\x1f\x7f]", url.strip()):
+        shown = f", not {url!r}" if "@" not in url else ""  # what stands before an @ may be a password
+        raise PortkeyConfigurationError(f"{name} must be an http or https URL such as {example!r}{shown}.")
+    if "@" in parts.netloc:
+        raise PortkeyConfigurationError(f"{name} must not hold a user name or password; use default_headers.")
+    if parts.query or parts.fragment:
+        raise PortkeyConfigurationError(
+            f"{name} must end with its path: what follows '?' or '#' would end up inside the URL that is called."
+        )
+    return parts
 
 
 def base_url_from(environment: Mapping[str, str]) -> str:
@@ -62,19 +85,24 @@ def base_url_from(environment: Mapping[str, str]) -> str:
 
 def is_hosted(base_url: str) -> bool:
     """Whether a base URL is Portkey's own service: `portkey.ai` or a host under it."""
-    host = urlsplit(base_url).hostname or ""
+    host = _host(base_url)
     return host == "portkey.ai" or host.endswith(".portkey.ai")
 
 
 def is_readable_on_the_way(base_url: str) -> bool:
     """Whether keys sent to this URL could be read by others: plain http to anywhere but this machine."""
-    parts = urlsplit(base_url)
-    if parts.scheme == "https":
+    if base_url.startswith("https:"):
         return False
-    host = parts.hostname or ""
+    host = _host(base_url)
     if host == "localhost" or host.endswith(".localhost"):
         return False
     try:
-        return not ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return True
+    return not (address.is_loopback or address.is_unspecified)
+
+
+def _host(url: str) -> str:
+    """The host of a URL in lower case; a dot at the end, which names the same host, is left out."""
+    return (urlsplit(url).hostname or "").rstrip(".")

@@ -2,7 +2,8 @@
 
 Clients are shared: instances with equal settings use the same connections. A synchronous client serves all
 threads. An asynchronous one belongs to the event loop it was made in, because its connections do, so there is
-one per loop, dropped with the loop; that keeps one model usable from several `asyncio.run` calls.
+one per loop, closed when the loop ends; that keeps one model usable from several `asyncio.run` calls. A forked
+process starts without any: two processes on one connection would read each other's answers.
 
 The gateway closes idle connections after about five seconds. Connections are therefore given up after four,
 so that a request never goes out on one that is just being closed.
@@ -11,14 +12,22 @@ so that a request never goes out on one that is just being closed.
 from __future__ import annotations
 
 import asyncio
+import atexit
+import contextlib
+import http.cookiejar
+import os
+import ssl
 import threading
+import time
+import urllib.request
 import weakref
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
+from langchain_pollinations_portkey._secrets import HIDDEN
 from langchain_pollinations_portkey.errors import PortkeyConnectionError, PortkeyError, PortkeyTimeoutError
 
 KEEPALIVE_SECONDS = 4.0
@@ -27,6 +36,8 @@ PROBE_SECONDS = 2.0
 SILENCE_SECONDS = 600.0
 """How long to wait for the next byte when the user set no timeout; twice what the gateway itself waits."""
 
+_LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
+
 
 @dataclass(frozen=True, slots=True)
 class HTTPSettings:
@@ -34,54 +45,151 @@ class HTTPSettings:
 
     Attributes:
         proxy: URL of a proxy.
-        verify: Whether to check TLS certificates.
+        verify: Whether to check TLS certificates, or the path of a file with the authorities to trust.
         trust_env: Whether to read `HTTP_PROXY`, `SSL_CERT_FILE` and the like.
         max_connections: Most connections at once; `None` for no limit.
     """
 
     proxy: str | None = None
-    verify: bool = True
+    verify: bool | str = True
     trust_env: bool = True
     max_connections: int | None = 1000
 
-    def client_arguments(self) -> dict[str, Any]:
-        """The arguments of a client with these settings."""
+    def client_arguments(self, *, secure: bool) -> dict[str, Any]:
+        """The arguments of a client with these settings.
+
+        Args:
+            secure: Whether it is for https. A client for plain http needs no authorities, whose file takes
+                20 ms and a megabyte to load; it would refuse any TLS connection.
+        """
         limits = httpx.Limits(
             max_connections=self.max_connections,
             max_keepalive_connections=self.max_connections,
             keepalive_expiry=KEEPALIVE_SECONDS,
         )
+        verify: bool | ssl.SSLContext
+        if not secure:
+            verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        elif isinstance(self.verify, str):
+            verify = ssl.create_default_context(cafile=self.verify)
+        else:
+            verify = self.verify
+        # A gateway on this machine is not reached through the proxy that HTTP_PROXY names, nor is that shown any key.
+        direct = self.proxy is None and self.trust_env and bool(urllib.request.getproxies())
         return {
             "proxy": self.proxy,
-            "verify": self.verify,
+            "verify": verify,
             "trust_env": self.trust_env,
             "limits": limits,
+            "mounts": dict.fromkeys(_LOOPBACK) if direct else None,
+            "cookies": _NoCookies(),
         }
 
 
-_sync_clients: dict[HTTPSettings, httpx.Client] = {}
-_async_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[HTTPSettings, httpx.AsyncClient]] = (
-    weakref.WeakKeyDictionary()
-)
+class _NoCookies(http.cookiejar.CookieJar):
+    """Keeps nothing: a provider's cookies, which the gateway hands on, would go from one user's call to another's."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        pass
+
+    def add_cookie_header(self, request: Any) -> None:
+        pass
+
+
+_Key = tuple[HTTPSettings, bool]
+_LoopClients = dict[_Key, tuple[httpx.AsyncClient, AsyncGenerator[None, None]]]
+
 _lock = threading.Lock()
+_sync_clients: dict[_Key, httpx.Client] = {}
+_async_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopClients] = weakref.WeakKeyDictionary()
+_inherited: list[Any] = []
+"""Clients of the parent process: kept, because collecting them would warn about sockets that the parent closes."""
 
 
-def _sync_client(settings: HTTPSettings) -> httpx.Client:
-    with _lock:
-        client = _sync_clients.get(settings)
-        if client is None:
-            client = _sync_clients[settings] = httpx.Client(**settings.client_arguments())
-        return client
+def _sync_client(settings: HTTPSettings, url: str) -> httpx.Client:
+    key = (settings, url.startswith("https:"))
+    client = _sync_clients.get(key)
+    if client is None:
+        with _lock:
+            client = _sync_clients.get(key)
+            if client is None:
+                client = _sync_clients[key] = httpx.Client(**settings.client_arguments(secure=key[1]))
+    return client
 
 
-def _async_client(settings: HTTPSettings) -> httpx.AsyncClient:
+async def _async_client(settings: HTTPSettings, url: str) -> httpx.AsyncClient:
     loop = asyncio.get_running_loop()
+    key = (settings, url.startswith("https:"))
+    clients = _async_clients.get(loop)
+    if clients is not None and key in clients:
+        return clients[key][0]
+    client = httpx.AsyncClient(**settings.client_arguments(secure=key[1]))
+    closer = _close_with_loop(client, weakref.ref(loop), key)
     with _lock:
-        clients = _async_clients.setdefault(loop, {})
-        client = clients.get(settings)
-        if client is None:
-            client = clients[settings] = httpx.AsyncClient(**settings.client_arguments())
-        return client
+        for other in [other for other in _async_clients if other.is_closed()]:
+            del _async_clients[other]  # closed without ending its generators, so nobody told us
+        _async_clients.setdefault(loop, {})[key] = (client, closer)
+    await anext(closer)
+    return client
+
+
+async def _close_with_loop(
+    client: httpx.AsyncClient, loop: weakref.ref[asyncio.AbstractEventLoop], key: _Key
+) -> AsyncGenerator[None, None]:
+    """Wait for the end of the loop, and close the client then.
+
+    A loop ends the generators that were begun in it (`shutdown_asyncgens`, called by `asyncio.run` and all that
+    is built like it). It is the one place where connections can still be closed: afterwards nothing runs there.
+    """
+    try:
+        yield
+    finally:
+        running = loop()
+        if running is not None:
+            _async_clients.get(running, {}).pop(key, None)
+        await client.aclose()
+
+
+def _close_all() -> None:
+    while _sync_clients:
+        with contextlib.suppress(Exception):
+            _sync_clients.popitem()[1].close()
+
+
+def _leave_to_parent() -> None:
+    global _lock, _async_clients  # noqa: PLW0603  # this process begins anew
+    _lock = threading.Lock()
+    _inherited.append((dict(_sync_clients), dict(_async_clients)))
+    _sync_clients.clear()
+    _async_clients = weakref.WeakKeyDictionary()
+
+
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
+
+
+class _TimeLeft(dict[str, float]):
+    """Time limits as httpx asks for them, one by one as each step begins: what is left of the time.
+
+    The steps - a free connection, connecting, writing, reading - share the time; with a number for each, they
+    could take it several times. Once a stream has begun, the whole time holds for each pause in it.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(dict.fromkeys(("connect", "read", "write", "pool"), seconds))
+        self.seconds = seconds
+        self.ends = time.monotonic() + seconds
+        self.begun = False
+
+    def get(self, name: str, default: Any = None) -> Any:  # noqa: ARG002
+        if self.begun:
+            return self.seconds
+        left = max(self.ends - time.monotonic(), 0.001)
+        return min(left, CONNECT_SECONDS) if name == "connect" else left
+
+    def __getitem__(self, name: str) -> float:
+        return float(self.get(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +200,8 @@ class HTTPRequest:
         url: The whole URL.
         headers: The headers; keys among them, so they stay out of `repr`.
         content: The body.
-        timeout: Seconds until the answer has begun and between any two pieces of it; `None` for the default.
+        timeout: Seconds until the answer is whole, or a stream has begun; then between any two pieces of it.
+            `None` for the default, which is for each piece.
     """
 
     url: str
@@ -103,14 +212,11 @@ class HTTPRequest:
     def __repr__(self) -> str:
         return f"HTTPRequest(url={self.url!r}, {len(self.content)} bytes)"
 
-    @property
-    def seconds(self) -> float:
-        """The time limit that holds."""
-        return SILENCE_SECONDS if self.timeout is None else self.timeout
-
-    def limits(self) -> httpx.Timeout:
-        """The time limits as httpx wants them."""
-        return httpx.Timeout(self.seconds, connect=min(CONNECT_SECONDS, self.seconds))
+    def limits(self) -> dict[str, float]:
+        """The time limits, counted from now, by step as httpx wants them."""
+        if self.timeout is None:
+            return {**dict.fromkeys(("read", "write", "pool"), SILENCE_SECONDS), "connect": CONNECT_SECONDS}
+        return _TimeLeft(self.timeout)
 
 
 class Transport:
@@ -143,96 +249,180 @@ class Transport:
 
         Raises:
             PortkeyConnectionError: The gateway cannot be reached, or the connection broke.
-            PortkeyTimeoutError: No answer in time.
+            PortkeyTimeoutError: No answer in time. A body that comes in drops is given up at the first drop
+                after the time is up.
         """
-        client = self._client or _sync_client(self._settings)
+        limits = request.limits()
         try:
+            client = self._client or _sync_client(self._settings, request.url)
             # Redirects are not followed, by the user's client neither: they would carry keys to wherever they point.
-            response: httpx.Response = client.send(self._build(client, request), stream=True, follow_redirects=False)
+            response: httpx.Response = client.send(_built(client, request, limits), stream=True, follow_redirects=False)
             try:
-                if not (stream and response.is_success):
+                if stream and response.is_success:
+                    _let_stream_begin(limits)
+                else:
+                    if isinstance(limits, _TimeLeft) and isinstance(response.stream, httpx.SyncByteStream):
+                        response.stream = _InTime(response.stream, limits.ends)
                     response.read()
             except BaseException:
                 response.close()
                 raise
         except Exception as error:  # noqa: BLE001  # each becomes one of ours
-            # `from None`: frames of the HTTP client hold headers, and some tracebacks print local variables.
-            raise _translated(error, request.url, request.seconds) from None
-        return response
+            failure = _translated(error, request.url, limits)
+        else:
+            return response
+        # Raised out here, so that the exceptions of the HTTP client, which hold headers, are not in its context.
+        raise failure
 
     async def asend(self, request: HTTPRequest, *, stream: bool) -> httpx.Response:
-        """`send`, asynchronously."""
-        client = self._own_async_client or _async_client(self._settings)
+        """`send`, asynchronously; here the time is kept to the letter."""
+        limits = request.limits()
         try:
-            response: httpx.Response = await client.send(
-                self._build(client, request), stream=True, follow_redirects=False
-            )
-            try:
-                if not (stream and response.is_success):
-                    await response.aread()
-            except BaseException:
-                await response.aclose()
-                raise
+            async with asyncio.timeout(request.timeout):
+                client = self._own_async_client or await _async_client(self._settings, request.url)
+                response: httpx.Response = await client.send(
+                    _built(client, request, limits), stream=True, follow_redirects=False
+                )
+                try:
+                    if stream and response.is_success:
+                        _let_stream_begin(limits)
+                    else:
+                        await response.aread()
+                except BaseException:
+                    await response.aclose()
+                    raise
         except Exception as error:  # noqa: BLE001
-            raise _translated(error, request.url, request.seconds) from None
-        return response
+            failure = _translated(error, request.url, limits)
+        else:
+            return response
+        raise failure
 
     def iterate(self, response: httpx.Response) -> Iterator[bytes]:
         """The body of a streamed answer as it comes. Close the response when done with it."""
         try:
-            yield from response.iter_raw()
+            # Decoding is left out where there is nothing to decode, as the request asked for.
+            yield from response.iter_bytes() if "content-encoding" in response.headers else response.iter_raw()
         except Exception as error:  # noqa: BLE001
-            raise _translated(error, str(response.request.url), _read_limit(response)) from None
+            failure = _translated(error, str(response.request.url), _limits_of(response))
+        else:
+            return
+        raise failure
 
     async def aiterate(self, response: httpx.Response) -> AsyncIterator[bytes]:
         """`iterate`, asynchronously."""
+        pieces = response.aiter_bytes() if "content-encoding" in response.headers else response.aiter_raw()
         try:
-            async for data in response.aiter_raw():
+            async for data in pieces:
                 yield data
         except Exception as error:  # noqa: BLE001
-            raise _translated(error, str(response.request.url), _read_limit(response)) from None
+            failure = _translated(error, str(response.request.url), _limits_of(response))
+        else:
+            return
+        raise failure
 
-    def probe(self, origin: str) -> int | None:
-        """The status of `HEAD /`, `None` if no answer came in time.
+    def probe(self, origin: str, *, seconds: float = PROBE_SECONDS) -> int | None:
+        """The status of `HEAD /`, `None` if no answer came within `seconds`.
 
         Raises:
             PortkeyConnectionError: Nothing listens there.
         """
-        client = self._client or _sync_client(self._settings)
+        client = self._client or _sync_client(self._settings, origin)
         try:
-            return int(client.head(f"{origin}/", timeout=PROBE_SECONDS).status_code)
-        except httpx.ConnectError:
-            raise _unreachable(origin) from None
-        except Exception:  # noqa: BLE001  # a probe that fails says nothing, whatever the reason
-            return None
+            return int(client.head(f"{origin}/", **_probe_arguments(seconds)).status_code)
+        except Exception as error:  # noqa: BLE001  # a probe that fails says nothing, whatever the reason
+            failure = _refusal(error, origin)
+        if failure is not None:
+            raise failure
+        return None
 
-    async def aprobe(self, origin: str) -> int | None:
+    async def aprobe(self, origin: str, *, seconds: float = PROBE_SECONDS) -> int | None:
         """`probe`, asynchronously."""
-        client = self._own_async_client or _async_client(self._settings)
+        client = self._own_async_client or await _async_client(self._settings, origin)
         try:
-            response = await client.head(f"{origin}/", timeout=PROBE_SECONDS)
-        except httpx.ConnectError:
-            raise _unreachable(origin) from None
-        except Exception:  # noqa: BLE001
-            return None
-        return int(response.status_code)
+            response = await client.head(f"{origin}/", **_probe_arguments(seconds))
+            return int(response.status_code)
+        except Exception as error:  # noqa: BLE001
+            failure = _refusal(error, origin)
+        if failure is not None:
+            raise failure
+        return None
 
-    @staticmethod
-    def _build(client: Any, request: HTTPRequest) -> Any:
-        return client.build_request(
-            "POST", request.url, headers=request.headers, content=request.content, timeout=request.limits()
-        )
+    def close(self) -> None:
+        """Close the shared synchronous client of these settings; the next request opens another.
+
+        Requests that are on their way through it fail, those of other models with equal settings too.
+        """
+        for secure in (False, True):
+            client = _sync_clients.pop((self._settings, secure), None)
+            if client is not None:
+                client.close()
+
+    async def aclose(self) -> None:
+        """Close the shared clients of these settings: this event loop's and the synchronous one."""
+        clients = _async_clients.get(asyncio.get_running_loop(), {})
+        for secure in (False, True):
+            client, closer = clients.get((self._settings, secure), (None, None))
+            if client is not None and closer is not None:
+                await closer.aclose()
+        self.close()
+
+
+class _InTime(httpx.SyncByteStream):
+    """A body that has to be whole by a point in time."""
+
+    def __init__(self, stream: httpx.SyncByteStream, ends: float) -> None:
+        self._stream = stream
+        self._ends = ends
+
+    def __iter__(self) -> Iterator[bytes]:
+        for data in self._stream:
+            if time.monotonic() > self._ends:
+                raise TimeoutError
+            yield data
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def _probe_arguments(seconds: float) -> dict[str, Any]:
+    # On a connection of its own: what sends a body with its answer to HEAD would spoil it for the next request.
+    return {"headers": {"connection": "close"}, "timeout": seconds, "follow_redirects": False}
+
+
+def _built(client: Any, request: HTTPRequest, limits: dict[str, float]) -> Any:
+    # httpx would take a string with characters beyond ASCII for a mistake.
+    headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in request.headers.items()]
+    return client.build_request(
+        "POST", request.url, headers=headers, content=request.content, extensions={"timeout": limits}
+    )
+
+
+def _let_stream_begin(limits: dict[str, float]) -> None:
+    if isinstance(limits, _TimeLeft):
+        limits.begun = True
 
 
 _BODY_HEADERS = ("content-length", "transfer-encoding", "content-encoding", "set-cookie")
 
+_SHORTEST_SECRET = 8
+"""Shorter texts would be found by chance."""
 
-def detached(response: httpx.Response, content: bytes) -> httpx.Response:
+
+def detached(response: httpx.Response, content: bytes, secrets: Iterable[str] = ()) -> httpx.Response:
     """A copy of an answer with this body, for an exception to carry: its request has neither headers nor body.
 
     Both may hold keys, and exceptions are logged, traced and pickled.
+
+    Args:
+        response: The answer.
+        content: What to give as its body.
+        secrets: Texts to hide in body and headers: some providers repeat the key that they refuse.
     """
     headers = [(k, v) for k, v in response.headers.multi_items() if k.lower() not in _BODY_HEADERS]
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
+            content = content.replace(secret.encode(), HIDDEN.encode())
+            headers = [(k, v.replace(secret, HIDDEN)) for k, v in headers]
     return httpx.Response(
         response.status_code,
         headers=headers,
@@ -241,37 +431,64 @@ def detached(response: httpx.Response, content: bytes) -> httpx.Response:
     )
 
 
-def _read_limit(response: httpx.Response) -> float:
-    limits = response.request.extensions.get("timeout") or {}
-    return float(limits.get("read") or SILENCE_SECONDS)
+def _limits_of(response: httpx.Response) -> dict[str, float]:
+    limits = response.request.extensions.get("timeout")
+    return limits if isinstance(limits, dict) else {}
 
 
-def _translated(error: Exception, url: str, seconds: float) -> PortkeyError:
-    """Our exception for one of httpx's, recognised by name so that its twin `httpx2` is understood as well."""
+def _names(error: BaseException) -> set[str]:
+    """The names of an exception's classes: httpx's are known by name, so that those of its twin `httpx2` are too."""
+    return {cls.__name__ for cls in type(error).__mro__}
+
+
+def _translated(error: Exception, url: str, limits: dict[str, float]) -> PortkeyError:
+    """Our exception for one of the HTTP client's. Its text never quotes theirs, which may quote headers."""
     if isinstance(error, PortkeyError):
         return error
-    names = {cls.__name__ for cls in type(error).__mro__}
-    origin = str(httpx.URL(url).copy_with(raw_path=b"/")).rstrip("/")
+    names = _names(error)
+    origin = "/".join(url.split("/", 3)[:3])
+    seconds = limits.seconds if isinstance(limits, _TimeLeft) else (limits.get("read") or SILENCE_SECONDS)
+    translated: PortkeyError
     if "ConnectTimeout" in names:
-        return PortkeyConnectionError(f"No connection to the gateway at {origin} within {CONNECT_SECONDS:g} s.")
-    if "PoolTimeout" in names:
-        return PortkeyTimeoutError("All connections to the gateway were busy; raise max_connections.")
-    if "TimeoutException" in names:
-        return PortkeyTimeoutError(
-            f"The gateway at {origin} was silent for {seconds:g} s. Raise timeout=..., or stream the answer."
+        waited = min(CONNECT_SECONDS, seconds)
+        translated = PortkeyConnectionError(f"No connection to the gateway at {origin} within {waited:g} s.")
+        translated.sent = False
+    elif "PoolTimeout" in names:
+        translated = PortkeyTimeoutError("All connections to the gateway were busy; raise max_connections.")
+        translated.sent = False
+    elif "TimeoutException" in names or isinstance(error, TimeoutError):
+        begun = isinstance(limits, _TimeLeft) and not limits.begun
+        what = "did not answer within" if begun else "was silent for"
+        translated = PortkeyTimeoutError(
+            f"The gateway at {origin} {what} {seconds:g} s. Raise timeout=..., or stream the answer."
         )
-    if "ConnectError" in names:
-        return _unreachable(origin)
-    if "TransportError" in names:
-        return PortkeyConnectionError(
+    elif "ConnectError" in names:
+        translated = _unreachable(error, origin)
+    elif "TransportError" in names and not names & {"LocalProtocolError", "UnsupportedProtocol"}:
+        translated = PortkeyConnectionError(
             f"The connection to the gateway at {origin} broke ({type(error).__name__}). The request may have been "
             "served; it is not sent again by itself."
         )
-    return PortkeyConnectionError(f"The request to the gateway at {origin} failed: {type(error).__name__}: {error}")
+    else:
+        translated = PortkeyConnectionError(f"The request to the gateway at {origin} failed: {type(error).__name__}.")
+        translated.sent = not names & {"LocalProtocolError", "UnsupportedProtocol", "InvalidURL", "UnicodeEncodeError"}
+    return translated
 
 
-def _unreachable(origin: str) -> PortkeyConnectionError:
-    return PortkeyConnectionError(
-        f"Nothing answers at {origin}. Start the gateway with `pollinations-portkey gateway` or "
-        "`npx @portkey-ai/gateway`, or set PORTKEY_GATEWAY_URL (or base_url=...) to where it runs."
-    )
+def _refusal(error: Exception, origin: str) -> PortkeyError | None:
+    """The error to raise if a probe found nothing at all to talk to."""
+    return _unreachable(error, origin) if "ConnectError" in _names(error) else None
+
+
+def _unreachable(error: Exception, origin: str) -> PortkeyConnectionError:
+    """Nothing was sent, so that the text of the cause holds nothing of ours and can be quoted."""
+    if "SSL" in str(error):
+        text = f"{origin} cannot be trusted: {error}. Pass verify='/path/to/authorities.pem' if it is your own."
+    else:
+        text = (
+            f"Nothing answers at {origin} ({error}). Start the gateway with `pollinations-portkey gateway` or "
+            "`npx @portkey-ai/gateway`, or set PORTKEY_GATEWAY_URL (or base_url=...) to where it runs."
+        )
+    translated = PortkeyConnectionError(text)
+    translated.sent = False
+    return translated

@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_pollinations_portkey import ChatPortkey
 from langchain_pollinations_portkey.catalogue.lookup import RetiredModelWarning
 from langchain_pollinations_portkey.gateway.local import LocalGateway
-from langchain_pollinations_portkey.notices import SecurityWarning
+from langchain_pollinations_portkey.notices import LossWarning, SecurityWarning
 from langchain_pollinations_portkey.testing import Reply, StandInProvider, ToolCall, Usage
 
 pytestmark = pytest.mark.gateway
@@ -93,6 +93,7 @@ def keys_in(provider: StandInProvider) -> set[str]:
 @pytest.mark.usefixtures("sentinels")
 @pytest.mark.filterwarnings(f"ignore::{RetiredModelWarning.__module__}.RetiredModelWarning")
 @pytest.mark.filterwarnings(f"ignore::{SecurityWarning.__module__}.SecurityWarning")
+@pytest.mark.filterwarnings(f"ignore::{LossWarning.__module__}.LossWarning")  # Together's streams lose their counts
 class TestSeedModels:
     @every_seed
     def test_invoke_reaches_the_provider_with_its_key_and_no_other(

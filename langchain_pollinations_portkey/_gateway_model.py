@@ -1,0 +1,417 @@
+"""What chat models and embeddings have in common: which gateway, which model, whose keys.
+
+`GatewayModel` holds the fields by which a user says so, and settles for a call whom to ask, with which
+credentials and through which connections. What is asked is up to the classes that build on it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, model_validator
+
+from langchain_pollinations_portkey import _debug
+from langchain_pollinations_portkey._options import complete_arguments
+from langchain_pollinations_portkey._secrets import comparable_headers, digest, is_secret, without_secrets
+from langchain_pollinations_portkey.catalogue import Catalogue, ResolvedModel, retirement_notice
+from langchain_pollinations_portkey.catalogue.lookup import RetiredModelWarning
+from langchain_pollinations_portkey.errors import MissingCredentialsError, PortkeyConfigurationError
+from langchain_pollinations_portkey.gateway.credentials import (
+    KeySources,
+    check_option_names,
+    find_credentials,
+    log_forwarding,
+    option_text,
+)
+from langchain_pollinations_portkey.gateway.headers import RequestSettings, Target
+from langchain_pollinations_portkey.gateway.settings import (
+    GatewaySettings,
+    base_url_from,
+    is_hosted,
+    is_readable_on_the_way,
+    normalise_base_url,
+    normalise_custom_host,
+)
+from langchain_pollinations_portkey.gateway.transport import HTTPSettings, Transport
+from langchain_pollinations_portkey.notices import Notice, SecurityWarning, tell
+
+_debug.follow_environment()
+
+
+class GatewayModel(BaseModel):
+    """The fields and rules of everything that asks a gateway for a model."""
+
+    # Arguments hold keys, so errors about them do not repeat them.
+    model_config = ConfigDict(populate_by_name=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
+
+    # The default is for type checkers that know fields by one name only; without a model nothing is constructed.
+    model_name: str = Field(default="", alias="model")
+    """The model: a catalogue name, `provider/model`, or with `provider` a model id."""
+
+    provider: str | None = None
+    """The provider of the model; with it, `model` is the provider's own model id."""
+
+    api_key: SecretStr | None = None
+    """The key of the model's provider."""
+
+    api_keys: dict[str, SecretStr] = Field(default_factory=dict, repr=False)
+    """Keys by provider, for models of several providers."""
+
+    portkey_api_key: SecretStr | None = None
+    """The key of Portkey's hosted service; never sent to a provider. Giving it means that the gateway is hosted."""
+
+    portkey_base_url: str = Field(alias="base_url", default_factory=lambda: base_url_from(os.environ))
+    """The gateway: else `PORTKEY_GATEWAY_URL`, `PORTKEY_BASE_URL` or `http://localhost:8787/v1`. `/v1` is added."""
+
+    hosted: bool | None = None
+    """Whether the gateway is Portkey's hosted service; told from `base_url` and `portkey_api_key` if not given."""
+
+    custom_host: str | None = None
+    """A base URL that the gateway calls instead of the provider's own. It needs no key."""
+
+    provider_options: dict[str, Any] = Field(default_factory=dict, repr=False)
+    """The provider's settings besides its key: `{"resource_name": ..., "api_version": ...}` for Azure OpenAI,
+    `{"aws_region": ...}` for Bedrock. Secret ones are kept as `SecretStr`."""
+
+    request_timeout: float | None = Field(default=None, alias="timeout")
+    """Seconds until the answer has come, retries included; for a stream until it begins, and for each pause."""
+
+    max_retries: int = Field(default=3, ge=0)
+    """How often a failed request may be repeated, by the gateway and this client together; 0 sends it once."""
+
+    trace_id: str | None = None
+    """An id that the gateway hands back."""
+
+    portkey_metadata: dict[str, Any] | None = None
+    """Facts for the gateway's conditional routing and the hosted service's logs; not LangChain's `metadata`."""
+
+    forward_headers: list[str] = Field(default_factory=list)
+    """Names of headers that the gateway copies to the provider."""
+
+    default_headers: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
+    """Headers for every request; they win over ours. One that says what a field says (`x-portkey-provider`,
+    `authorization`) is read as that field."""
+
+    proxy: str | None = Field(default=None, exclude=True, repr=False)
+    """URL of a proxy between here and the gateway."""
+
+    verify: bool | str = True
+    """Whether to check the gateway's TLS certificate, or the path of a file with the authorities to trust."""
+
+    trust_env: bool = True
+    """Whether to read `HTTP_PROXY`, `SSL_CERT_FILE` and the like; a gateway on this machine needs no proxy."""
+
+    max_connections: int | None = Field(default=1000, gt=0)
+    """Most connections to the gateway at once, shared by all models with equal settings; `None` for no limit."""
+
+    http_client: Any = Field(default=None, exclude=True, repr=False)
+    """A synchronous httpx client to use as it is; it is never closed here."""
+
+    http_async_client: Any = Field(default=None, exclude=True, repr=False)
+    """An asynchronous httpx client to use as it is; it belongs to one event loop."""
+
+    _default_provider: str | None = PrivateAttr(default=None)
+    _environment_key: SecretStr | None = PrivateAttr(default=None)
+
+    if not TYPE_CHECKING:  # type checkers read the fields instead
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            try:
+                super().__init__(*args, **kwargs)
+            except ValidationError as error:
+                failure = _configuration_error(error)
+            else:
+                return
+            raise failure
+
+    # ------------------------------------------------------------------ construction
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_arguments(cls, values: Any) -> Any:
+        """Say what is missing, catch mistyped names, and keep unknown ones for the request body."""
+        if not isinstance(values, Mapping):
+            return values
+        _debug.follow_environment()
+        arguments = complete_arguments(values, {name: info.alias for name, info in cls.model_fields.items()})
+        if not arguments.get("model_name"):
+            raise PortkeyConfigurationError(
+                'Which model? Pass model="portkey-gpt4", model="claude-sonnet-4.5", model="provider/model", ... '
+                "Catalogue.default() lists the short names."
+            )
+        for name in ("api_keys", "provider_options"):
+            if isinstance(arguments.get(name), Mapping):
+                # LangChain's `load` does not fill in secrets inside a dict; they are looked for in the environment.
+                arguments[name] = {key: item for key, item in arguments[name].items() if not _is_missing_secret(item)}
+        return arguments
+
+    @model_validator(mode="after")
+    def _read_environment(self) -> Self:
+        """Take what `PORTKEY_*` variables say at the time of construction."""
+        self._default_provider = os.environ.get("PORTKEY_PROVIDER", "").strip() or None
+        key = os.environ.get("PORTKEY_API_KEY", "").strip()
+        self._environment_key = SecretStr(key) if key else None
+        return self
+
+    @model_validator(mode="after")
+    def _normalise_urls(self) -> Self:
+        # Plain assignment would mark them as given by the user.
+        self.__dict__["portkey_base_url"] = normalise_base_url(self.portkey_base_url)
+        if self.custom_host is not None:
+            self.__dict__["custom_host"] = normalise_custom_host(self.custom_host)
+        return self
+
+    @model_validator(mode="after")
+    def _hide_secret_options(self) -> Self:
+        if self.provider_options:
+            self.__dict__["provider_options"] = {
+                name: SecretStr(option_text(value)) if is_secret(name) and value is not None else value
+                for name, value in self.provider_options.items()
+            }
+        return self
+
+    @property
+    def model(self) -> str:
+        """The model as it was named."""
+        return self.model_name
+
+    @property
+    def base_url(self) -> str:
+        """The base URL of the gateway."""
+        return self.portkey_base_url
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """Where secrets are among the fields, and the environment variables by which they are known."""
+        catalogue = Catalogue.default()
+        secrets = {"api_key": self._key_variable(), "portkey_api_key": "PORTKEY_API_KEY"}
+        for name in self.api_keys:
+            secrets[f"api_keys.{name}"] = _first(catalogue.provider(name).key_variables, name)
+        named = {option.key: option.variables for row in catalogue.providers() for option in row.options.values()}
+        for name, value in self.provider_options.items():
+            if isinstance(value, SecretStr):
+                secrets[f"provider_options.{name}"] = _first(named.get(name, ()), name)
+        return secrets
+
+    def _key_variable(self) -> str:
+        """The variable of the model's provider; never Portkey's, whose key must not become the provider's."""
+        if self.api_key is None:
+            return "PORTKEY_PROVIDER_API_KEY"
+        try:
+            provider = self._resolve({}, hosted=self._is_hosted()).provider
+        except PortkeyConfigurationError:
+            return "PORTKEY_PROVIDER_API_KEY"
+        return _first(provider.key_variables, f"{provider.id}_api_key")
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """A copy that shares the user's HTTP clients, which cannot be copied."""
+        memo = {} if memo is None else memo
+        memo.update({id(client): client for client in (self.http_client, self.http_async_client)})
+        return super().__deepcopy__(memo)
+
+    # ------------------------------------------------------------------ whom to ask, and how
+
+    def _is_hosted(self) -> bool:
+        if self.hosted is not None:
+            return self.hosted
+        return self.portkey_api_key is not None or is_hosted(self.portkey_base_url)
+
+    def _gateway(self) -> GatewaySettings:
+        hosted = self._is_hosted()
+        key = self.portkey_api_key or (self._environment_key if hosted else None)
+        if hosted and key is None and "x-portkey-api-key" not in map(str.lower, self.default_headers):
+            raise PortkeyConfigurationError(
+                "The hosted Portkey gateway needs its own key: set PORTKEY_API_KEY or pass portkey_api_key=..."
+            )
+        return GatewaySettings(
+            normalise_base_url(self.portkey_base_url),
+            hosted=hosted,
+            portkey_api_key=key.get_secret_value() if key else None,
+        )
+
+    def _resolve(self, route: Mapping[str, Any], *, hosted: bool) -> ResolvedModel:
+        catalogue = Catalogue.default()
+        name = route.get("model") or self.model_name
+        provider = route.get("provider", self.provider)
+        if route.get("model") and not route.get("provider") and catalogue.get(name) is not None:
+            provider = None  # the constructor's provider is for the constructor's model
+        return catalogue.resolve(name, provider=provider, default_provider=self._default_provider, hosted=hosted)
+
+    def _is_primary(self, model: ResolvedModel, route: Mapping[str, Any], *, hosted: bool) -> bool:
+        """Whether a call asks the provider that the constructor's key, host and options are for."""
+        if not (route.get("model") or route.get("provider")):
+            return True
+        try:
+            own = self._resolve({}, hosted=hosted)
+        except PortkeyConfigurationError:
+            return False
+        return (own.provider.id, own.integration) == (model.provider.id, model.integration)
+
+    def _target(
+        self, model: ResolvedModel, route: Mapping[str, Any], gateway: GatewaySettings, *, may_wait: bool = True
+    ) -> Target:
+        """The model with the credentials of its provider, and of no other.
+
+        Raises:
+            PortkeyConfigurationError: Something is missing or wrong.
+            CredentialsNeedIO: It takes waiting to find them, and `may_wait` is False.
+        """
+        provider = model.provider
+        retired = retirement_notice(model.entry)
+        if retired:
+            tell(Notice(RetiredModelWarning, (model.name,), retired))
+        primary = self._is_primary(model, route, hosted=gateway.hosted)
+        host, options, key = (self.custom_host, self.provider_options, self.api_key) if primary else (None, {}, None)
+        if model.entry is not None:
+            host = host or model.entry.custom_host
+            options = {**model.entry.options, **options}
+        host = route.get("custom_host", host)
+        host = normalise_custom_host(host) if host else None
+        options = {**options, **(route.get("provider_options") or {})}
+        check_option_names(provider, options)
+        catalogue = Catalogue.default()
+        sources = KeySources(
+            argument=option_text(route.get("api_key") or key),
+            by_provider={catalogue.provider(name).id: option_text(one) for name, one in self.api_keys.items()},
+            portkey=None if gateway.hosted else option_text(self._environment_key),
+            options={name: option_text(value) for name, value in options.items()},
+            may_wait=may_wait,
+        )
+        headers = {name.lower() for name in (*self.default_headers, *(route.get("extra_headers") or {}))}
+        at_portkey = gateway.hosted and (
+            model.integration is not None or bool(headers & {"x-portkey-config", "x-portkey-virtual-key"})
+        )
+        try:
+            credentials = find_credentials(
+                provider,
+                sources,
+                os.environ,
+                primary=primary or bool(route.get("api_key")),
+                custom_host=host,
+                keys_at_portkey=at_portkey,
+            )
+        except MissingCredentialsError as error:
+            if not gateway.hosted:
+                raise
+            text = f'{error} If Portkey keeps the key, name its integration: provider="@slug", model="@slug/model".'
+            raise MissingCredentialsError(text) from None
+        log_forwarding(provider, credentials)
+        readable = is_readable_on_the_way(gateway.base_url)
+        if readable and (gateway.portkey_api_key or credentials.key or any(map(is_secret, credentials.options))):
+            text = f"Keys travel to {gateway.base_url} over plain http, where others can read them; use https."
+            tell(Notice(SecurityWarning, ("plain-http", gateway.base_url), text))
+        return Target(model, credentials, host)
+
+    def _request_settings(self, route: Mapping[str, Any], *, primary: bool = True) -> RequestSettings:
+        """What to tell the gateway besides the target. The constructor's secret headers are for its own provider."""
+        own = {name: value for name, value in self.default_headers.items() if primary or not is_secret(name)}
+
+        def chosen(name: str) -> Any:
+            return route[name] if name in route else getattr(self, name)  # `None` in a call means: not at all
+
+        return RequestSettings(
+            trace_id=chosen("trace_id"),
+            metadata=chosen("portkey_metadata") or {},
+            forward_headers=tuple(chosen("forward_headers") or ()),
+            headers={**own, **(route.get("extra_headers") or {})},
+        )
+
+    def _transport(self) -> Transport:
+        settings = HTTPSettings(
+            proxy=self.proxy, verify=self.verify, trust_env=self.trust_env, max_connections=self.max_connections
+        )
+        return Transport(settings, client=self.http_client, async_client=self.http_async_client)
+
+    # ------------------------------------------------------------------ life
+
+    def close(self) -> None:
+        """Close the connections kept open for this model, which models with equal settings share.
+
+        Not needed: idle ones are given up after seconds, and all are closed when the program ends. The model
+        stays usable.
+        """
+        self._transport().close()
+
+    async def aclose(self) -> None:
+        """`close`, with the asynchronous connections of the running event loop."""
+        await self._transport().aclose()
+
+    # ------------------------------------------------------------------ telling calls apart
+
+    def _routing_digest(self, route: Mapping[str, Any]) -> str:
+        """A text that differs when calls may be answered by different models, and holds no secret.
+
+        It is equal when only keys differ, so that a cache outlives their rotation.
+        """
+        try:
+            model = self._resolve(route, hosted=self._is_hosted())
+            means: Any = [model.provider.id, model.integration, model.model]
+            if model.entry is not None:
+                means += [model.entry.custom_host, without_secrets(model.entry.options)]
+        except PortkeyConfigurationError:
+            means = None  # the call will say what is wrong
+        fields = {
+            name: without_secrets(getattr(self, name))
+            for name in type(self).model_fields
+            if name not in _NOT_FOR_ANSWERS and not is_secret(name)
+        }
+        settings = self._request_settings(route)
+        asked = {name: without_secrets(route[name]) for name in sorted(route.keys() & _FOR_ANSWERS)}
+        headers = comparable_headers(settings.headers)
+        return digest([means, fields, asked, headers, settings.metadata, settings.forward_headers])
+
+
+_FOR_ANSWERS = {"model", "provider", "custom_host", "provider_options", "fallbacks", "load_balance", "portkey_config"}
+"""Options of a call that decide who answers."""
+
+_NOT_FOR_ANSWERS = frozenset(
+    (
+        "name",
+        "cache",
+        "verbose",
+        "callbacks",
+        "tags",
+        "metadata",
+        "custom_get_token_ids",
+        "rate_limiter",
+        "disable_streaming",
+        "profile",
+        "api_key",
+        "api_keys",
+        "portkey_api_key",
+        "streaming",
+        "request_timeout",
+        "max_retries",
+        "trace_id",
+        "default_headers",
+        "proxy",
+        "verify",
+        "trust_env",
+        "max_connections",
+        "http_client",
+        "http_async_client",
+    )
+)
+"""Fields that do not decide what is answered."""
+
+
+def _is_missing_secret(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.get("lc") == 1 and value.get("type") == "secret"
+
+
+def _first(variables: tuple[str, ...], name: str) -> str:
+    return variables[0] if variables else name.upper().replace("-", "_")
+
+
+def _configuration_error(error: ValidationError) -> PortkeyConfigurationError:
+    """Our error for pydantic's, in one line and without the values, some of which are secret."""
+    told = []
+    for detail in error.errors(include_url=False, include_input=False):
+        cause = detail.get("ctx", {}).get("error")
+        if isinstance(cause, PortkeyConfigurationError):
+            return cause
+        where = ".".join(str(part) for part in detail["loc"])
+        told.append(f"{where}: {detail['msg']}" if where else detail["msg"])
+    return PortkeyConfigurationError("; ".join(told))

@@ -1,0 +1,141 @@
+"""The body of a streamed answer, as bytes come in, as LangChain chunks; without I/O of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from langchain_core.messages import AIMessageChunk
+from langchain_core.messages.ai import add_ai_message_chunks
+from langchain_core.outputs import ChatGenerationChunk
+
+from langchain_pollinations_portkey.errors import (
+    PortkeyConnectionError,
+    PortkeyError,
+    PortkeyStreamError,
+    PortkeyStreamTruncatedError,
+)
+from langchain_pollinations_portkey.gateway import plain_build
+from langchain_pollinations_portkey.gateway.headers import response_facts
+from langchain_pollinations_portkey.gateway.transport import detached
+from langchain_pollinations_portkey.wire.chat.emulation import StreamUnwrapper
+from langchain_pollinations_portkey.wire.chat.stream import StreamAssembler, chunks_of_result
+from langchain_pollinations_portkey.wire.losses import reasons_for_break
+from langchain_pollinations_portkey.wire.sse import SSEDecoder
+
+if TYPE_CHECKING:
+    import httpx
+
+    from langchain_pollinations_portkey._call import Call
+
+
+class _UnreadableEventError(PortkeyStreamError):
+    """An event of a stream is no JSON."""
+
+
+class StreamReader:
+    """Reads one stream: feed it the body piece by piece, then finish it, or settle it after an error.
+
+    Args:
+        call: The call whose answer it is.
+        response: The answer, of which only the headers are read.
+    """
+
+    def __init__(self, call: Call, response: httpx.Response) -> None:
+        self._call = call
+        self._response = response
+        self._facts = response_facts(response.headers)
+        self._provider = call.answering(self._facts)
+        self._assembler = StreamAssembler(
+            requested_model=call.target.model.model,
+            quirks=self._provider.quirks if self._provider is not None else None,
+            facts=self._facts,
+        )
+        tool = call.chat.emulated_tool
+        self._unwrapper = None if tool is None else StreamUnwrapper(tool)
+        self._decoder = SSEDecoder()
+        self._begun = False
+        self._whole: list[bytes] | None = None  # the pieces of a body that is one JSON document
+        self._given: list[AIMessageChunk] = []  # as they were given; LangChain changes what its chunks hold
+
+    def feed(self, data: bytes) -> Iterator[ChatGenerationChunk]:
+        """Take the next bytes of the body."""
+        self._call.check_time()
+        if not self._begun:
+            self._begun = bool(data.strip())
+            if data.lstrip().startswith(b"{"):
+                self._whole = []  # one JSON document, although a stream was asked for
+        if self._whole is not None:
+            self._whole.append(data)
+            return
+        for event in self._decoder.feed(data):
+            yield from self._event(event)
+
+    def finish(self) -> Iterator[ChatGenerationChunk]:
+        """Take the end of the body."""
+        if self._whole is not None:
+            yield from chunks_of_result(self._call.read_body(self._response, b"".join(self._whole)))
+            return
+        for event in self._decoder.flush():
+            # An event that does not parse here was cut off; the assembler then finds the answer incomplete.
+            with contextlib.suppress(_UnreadableEventError):
+                yield from self._event(event)
+        if self._unwrapper is not None:
+            for kept in self._unwrapper.flush():
+                yield from self._assemble(kept)
+        yield from self._end()
+
+    def settle(self, error: PortkeyError) -> Iterator[ChatGenerationChunk]:
+        """End the stream after an error: with its last chunk if the answer was complete, else with an exception.
+
+        Raises:
+            PortkeyError: The error, with what is known about it and the message as far as it had come.
+        """
+        if isinstance(error, PortkeyConnectionError):
+            if self._assembler.complete:
+                yield from self._end()
+                return
+            error = PortkeyStreamTruncatedError(f"The stream broke off. {error}")
+        if isinstance(error, PortkeyStreamTruncatedError) and self._provider is not None:
+            reasons = reasons_for_break(self._provider, empty=not self._given)
+            error.args = (f"{error} {reasons}",) if reasons else error.args
+        headers = self._response.headers
+        error.response = error.response or detached(self._response, b"")
+        error.provider = error.provider or self._facts.get("provider")
+        error.trace_id = error.trace_id or self._facts.get("trace_id")
+        error.status_code = error.status_code or self._response.status_code
+        error.request_id = error.request_id or headers.get("x-request-id") or headers.get("request-id")
+        if self._given:
+            error.partial = add_ai_message_chunks(*self._given)
+        raise error
+
+    def _end(self) -> list[ChatGenerationChunk]:
+        last = self._noted(self._assembler.finish())
+        self._call.tell_losses(self._given, self._facts)
+        return last
+
+    def _event(self, data: bytes) -> Iterator[ChatGenerationChunk]:
+        if data == b"[DONE]":
+            return  # not the end for sure: some send more, and some never send it
+        try:
+            event = json.loads(data)
+        except ValueError:
+            raise _UnreadableEventError(f"The stream holds an event that is no JSON: {data[:200]!r}") from None
+        if not isinstance(event, dict):
+            return
+        if "hook_results" in event:
+            event = plain_build.without_check(event) if self._call.sent_check else event
+        if self._unwrapper is None:
+            yield from self._assemble(event)
+        else:
+            for changed in self._unwrapper.feed(event):
+                yield from self._assemble(changed)
+
+    def _assemble(self, event: Mapping[str, Any]) -> list[ChatGenerationChunk]:
+        return self._noted(self._assembler.feed(event))
+
+    def _noted(self, chunks: list[ChatGenerationChunk]) -> list[ChatGenerationChunk]:
+        self._given += [cast("AIMessageChunk", chunk.message) for chunk in chunks]
+        return chunks
