@@ -1,10 +1,15 @@
 # Everything here sets itself up: it needs Python 3.11 or later, make, Node 18 or later and npm.
 #
+#   make demo                          see what it does, through a real gateway; no key needed
+#   make demo MODEL=portkey-claude     the same with a real model and your key for it
 #   make test                          all tests, the real gateway's among them
 #   make test TEST=tests/wire          some of them
 #   make lint                          formatting, style, types, the floors of the house
 #   make format                        let ruff write what it can
+#   make demo-recording                the picture of the demo, docs/demo.svg
 #   make cassettes                     record the exchanges in cassettes/ anew, through the real gateway
+#   make bench                         what calls cost, beside other LangChain models; a minute
+#   make bench-full                    the same with all of them and at all sizes; half an hour
 
 SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
@@ -15,7 +20,7 @@ TEST ?= tests
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup gateways test lint format cassettes clean
+.PHONY: help setup gateways demo demo-recording test lint format cassettes bench bench-full clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -28,6 +33,20 @@ $(VENV)/.stamp: pyproject.toml
 	touch $@
 
 setup: $(VENV)/.stamp
+
+# The demo needs the package and its command, not what tests and lint need: a newcomer waits less.
+$(VENV)/.demo-stamp: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed; set PYTHON=/path/to/it."; exit 1; }
+	@echo "Setting up $(VENV) (once) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[cli]"
+	@touch $@
+
+demo: $(VENV)/.demo-stamp
+	@$(BIN)/pollinations-portkey demo $(if $(MODEL),--model "$(MODEL)") $(ARGS)
+
+demo-recording: $(VENV)/.demo-stamp
+	@$(BIN)/pollinations-portkey demo --record docs/demo.svg
 
 # The gateway twice: pinned as this package installs it, and as a plain npm install has it.
 gateways: setup
@@ -51,5 +70,20 @@ cassettes: gateways
 	rm -f cassettes/*.yaml
 	$(BIN)/python -m pytest tests/test_cassettes.py --record-mode=all $(ARGS)
 
+# The models that we are measured against bring their SDKs along, so they live apart.
+$(VENV)-bench/.stamp: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed; set PYTHON=/path/to/it."; exit 1; }
+	test -x $(VENV)-bench/bin/python || $(PYTHON) -m venv $(VENV)-bench
+	echo '*' > $(VENV)-bench/.gitignore
+	$(VENV)-bench/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(VENV)-bench/bin/python -m pip install --quiet --group bench --editable .
+	touch $@
+
+bench: $(VENV)-bench/.stamp
+	@$(VENV)-bench/bin/python -m benchmarks $(ARGS)
+
+bench-full: $(VENV)-bench/.stamp
+	@$(VENV)-bench/bin/python -m benchmarks --full --publish $(ARGS)
+
 clean:
-	rm -rf $(VENV) .gateways .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-bench .gateways .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
