@@ -8,6 +8,7 @@
 #   make format                        let ruff write what it can
 #   make demo-recording                the picture of the demo, docs/demo.svg
 #   make cassettes                     record the exchanges in cassettes/ anew, through the real gateway
+#   make features                      what arrives, beside ChatOpenAI with headers: the README's table
 #   make bench                         what calls cost, beside other LangChain models; a minute
 #   make bench-full                    the same with all of them and at all sizes; half an hour
 
@@ -20,7 +21,7 @@ TEST ?= tests
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup gateways demo demo-recording test lint format cassettes bench bench-full clean
+.PHONY: help setup gateways demo demo-recording test lint format cassettes features bench bench-full clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -78,6 +79,9 @@ $(VENV)-bench/.stamp: pyproject.toml
 	$(VENV)-bench/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(VENV)-bench/bin/python -m pip install --quiet --group bench --editable .
 	touch $@
+
+features: $(VENV)-bench/.stamp gateways
+	@$(VENV)-bench/bin/python -m benchmarks.features
 
 bench: $(VENV)-bench/.stamp
 	@$(VENV)-bench/bin/python -m benchmarks $(ARGS)

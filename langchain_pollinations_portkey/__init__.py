@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from langchain_pollinations_portkey.chat_models import ChatPortkey
     from langchain_pollinations_portkey.errors import PortkeyError
     from langchain_pollinations_portkey.gateway.local import LocalGateway
+    from langchain_pollinations_portkey.middleware import PortkeyPromptCachingMiddleware
+    from langchain_pollinations_portkey.wire.chat.cache_control import PromptCachePolicy
 
 _HOMES = {
     "Catalogue": "catalogue",
@@ -22,9 +24,20 @@ _HOMES = {
     "LocalGateway": "gateway.local",
     "ModelEntry": "catalogue",
     "PortkeyError": "errors",
+    "PortkeyPromptCachingMiddleware": "middleware",
+    "PromptCachePolicy": "wire.chat.cache_control",
 }
 
-__all__ = ["Catalogue", "ChatPortkey", "LocalGateway", "ModelEntry", "PortkeyError", "__version__"]
+__all__ = [
+    "Catalogue",
+    "ChatPortkey",
+    "LocalGateway",
+    "ModelEntry",
+    "PortkeyError",
+    "PortkeyPromptCachingMiddleware",
+    "PromptCachePolicy",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,7 +13,7 @@ _EXTRA = ("typer", "rich", "dotenv")
 def main() -> None:
     """Run the command, or say how to install what it needs."""
     try:
-        from langchain_pollinations_portkey.cli import run
+        from langchain_pollinations_portkey.cli.app import run
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _EXTRA:
             raise

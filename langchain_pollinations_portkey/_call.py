@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
+from langchain_pollinations_portkey._routes import RoutePlan
+from langchain_pollinations_portkey._secrets import masked_headers
 from langchain_pollinations_portkey._stream_reader import StreamReader
 from langchain_pollinations_portkey.catalogue import Catalogue, Provider, retirement_notice
 from langchain_pollinations_portkey.errors import (
@@ -30,10 +32,10 @@ from langchain_pollinations_portkey.errors import (
     PortkeyGatewayError,
     PortkeyInvalidResponseError,
     PortkeyModelNotFoundError,
+    PortkeyRateLimitError,
     PortkeyTimeoutError,
     PortkeyUpstreamConnectionError,
     decode_body,
-    retry_after,
     status_error,
 )
 from langchain_pollinations_portkey.gateway import plain_build
@@ -44,6 +46,7 @@ from langchain_pollinations_portkey.gateway.headers import (
     response_facts,
 )
 from langchain_pollinations_portkey.gateway.plain_build import Build
+from langchain_pollinations_portkey.gateway.routes import falls_back, route_config
 from langchain_pollinations_portkey.gateway.settings import GatewaySettings
 from langchain_pollinations_portkey.gateway.transport import HTTPRequest, Transport, detached
 from langchain_pollinations_portkey.notices import GatewayBuildWarning, Notice, tell
@@ -144,6 +147,14 @@ async def _arun(flow: Generator[Operation, Any, T], transport: Transport) -> T:
         return returned
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A target and what it was sent."""
+
+    target: Target
+    chat: ChatRequest
+
+
 @dataclass(slots=True)
 class Call:
     """One call, prepared.
@@ -158,6 +169,7 @@ class Call:
             `settle_fetching`.
         timeout: Seconds for the whole call until the answer has come, or a stream has begun.
         max_retries: How often the request may be repeated, by gateway and client together.
+        plan: Who else may answer and what each is sent; `None` for `target` alone.
     """
 
     chat: ChatRequest
@@ -168,12 +180,16 @@ class Call:
     stream: bool
     timeout: float | None = None
     max_retries: int = 3
+    plan: RoutePlan | None = None
     _fetching: Fetching = field(init=False)
     _check_sent: bool = field(default=False, init=False)
     _deadline: float | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self._fetching = settle_fetching(self.chat.body, self.provider, stream=self.stream)
+        if self.plan is None:
+            self._fetching = settle_fetching(self.chat.body, self.provider, stream=self.stream)
+        else:  # one form for all targets: the one that was asked for
+            self._fetching = Fetching(stream=self.stream, body=self.plan.body, notices=self.plan.notices)
 
     @property
     def sent_check(self) -> bool:
@@ -232,9 +248,10 @@ class Call:
         response = await _arun(self._open(), self.transport)
         reader = StreamReader(self, response)
         try:
-            async for data in self.transport.aiterate(response):
-                for chunk in reader.feed(data):
-                    yield chunk
+            async with contextlib.aclosing(self.transport.aiterate(response)) as pieces:
+                async for data in pieces:
+                    for chunk in reader.feed(data):
+                        yield chunk
             for chunk in reader.finish():
                 yield chunk
         except PortkeyError as error:
@@ -260,33 +277,45 @@ class Call:
         """
         for notice in self._fetching.notices:
             tell(notice)
+        begun = time.monotonic()
+        deadline = self._deadline = None if self.timeout is None else begun + self.timeout
         self._check_sent = yield from self._needs_check()
-        deadline = self._deadline = None if self.timeout is None else time.monotonic() + self.timeout
         retries = self.max_retries
         for attempt in itertools.count():
             remaining = None if deadline is None else max(deadline - time.monotonic(), 0.001)
+            request = self._request(retries, remaining)
+            _log_request(request, self.chat.body, retries)
             try:
-                response: httpx.Response = yield Send(self._request(retries, remaining), self._fetching.stream)
-            except PortkeyConnectionError:
-                _builds.pop(self.gateway.origin, None)
+                response: httpx.Response = yield Send(request, self._fetching.stream)
+            except PortkeyError as failure:
+                if isinstance(failure, PortkeyConnectionError):
+                    _builds.pop(self.gateway.origin, None)
+                logger.debug("%s after %.0f ms", type(failure).__name__, (time.monotonic() - begun) * 1000)
                 raise
+            facts = response_facts(response.headers)
+            _log_answer(response, facts, time.monotonic() - begun)
             if response.is_success:
                 return response
-            used = response_facts(response.headers).get("retry_attempt_count", 0)
+            used = facts.get("retry_attempt_count", 0)
             retries -= retries if used < 0 else used
-            wait = self._pause(response, attempt)
-            if response.status_code != TOO_MANY_REQUESTS or retries <= 0:
-                raise self._error(response)
-            if deadline is not None and time.monotonic() + wait >= deadline:
-                raise self._error(response)
+            error = self._error(response)
+            wait = error.retry_after if error.retry_after is not None else float(2**attempt)
+            if (
+                not (isinstance(error, PortkeyRateLimitError) and error.is_retryable)
+                or self._falls_back
+                or retries <= 0
+            ):
+                raise error
+            if wait > LONGEST_PAUSE or (deadline is not None and time.monotonic() + wait >= deadline):
+                raise error
             retries -= 1
-            logger.debug("429 from %s; asking again in %.1f s", self.provider.id, wait)
+            logger.debug("%s asks to wait; the request goes out again in %.1f s", self.provider.id, wait)
             yield Sleep(wait)
         raise AssertionError  # pragma: no cover - the loop ends by return or raise
 
     def _needs_check(self) -> Generator[Operation, Any, bool]:
         """Whether the gateway is a plainly installed one that could not stream this without our check."""
-        if not self._fetching.stream or self.gateway.hosted or not plain_build.stream_needs_check(self.provider):
+        if not self._fetching.stream or self.gateway.hosted or not self._stream_may_need_check:
             return False
         origin = self.gateway.origin
         build = _builds.get(origin)
@@ -309,28 +338,40 @@ class Call:
             retries=_retries_that_fit(retries, remaining),
             timeout=remaining,
             with_check=self._check_sent,
+            route=self._route(retries, remaining),
         )
         url = f"{self.gateway.base_url}/chat/completions"
         return HTTPRequest(url, headers, _encode(self._fetching.body), remaining)
 
-    @staticmethod
-    def _pause(response: httpx.Response, attempt: int) -> float:
-        """Seconds to wait after a 429: what the provider asks for, else 1, 2, 4, ..."""
-        asked = retry_after(response.headers)
-        return asked if asked is not None else float(2**attempt)
+    def _route(self, retries: int, remaining: float | None) -> dict[str, Any] | None:
+        if self.plan is None:
+            return None
+        fitting = _retries_that_fit(retries, remaining)
+        return route_config(self.plan.node, self.plan.overrides, retries=fitting, with_check=self._check_sent)
+
+    @property
+    def _falls_back(self) -> bool:
+        return self.plan is not None and falls_back(self.plan.node)
+
+    @property
+    def _stream_may_need_check(self) -> bool:
+        if self.plan is None:
+            return plain_build.stream_needs_check(self.provider)
+        return any(plain_build.stream_needs_check(leaf.target.model.provider) for leaf in self.plan.leaves.values())
 
     def _error(self, response: httpx.Response) -> PortkeyError:
         broken_stream = (
             self._fetching.stream
             and not self.gateway.hosted
             and not self._check_sent
-            and plain_build.stream_needs_check(self.provider)
+            and self._stream_may_need_check
             and "x-portkey-gateway-exception" in response.headers
         )
         if broken_stream:
             # The provider has been called and paid, so the stream is not sent again; the next one will work.
             _builds[self.gateway.origin] = Build.BROKEN
-        return status_error(self._clean(response), hints=self._hints(broken_stream=broken_stream))
+        asked = self.asked(response_facts(response.headers)).target
+        return status_error(self._clean(response), hints=self._hints(asked, broken_stream=broken_stream))
 
     def _clean(self, response: httpx.Response) -> httpx.Response:
         """The answer without keys in its request and without the verdict of our check."""
@@ -339,20 +380,26 @@ class Call:
             body = decode_body(content)
             if isinstance(body, Mapping) and "hook_results" in body:
                 content = _encode(plain_build.without_check(body))
-        return detached(response, content)
+        return detached(response, content, self._secrets)
 
-    def _hints(self, *, broken_stream: bool) -> dict[type[PortkeyError], str]:
-        model, credentials = self.target.model, self.target.credentials
-        variables = " or ".join(self.provider.key_variables) or "the provider's key"
+    @property
+    def _secrets(self) -> list[str]:
+        """What must not be seen in an error, for some providers repeat the key that they refuse."""
+        targets = [self.target] if self.plan is None else [leaf.target for leaf in self.plan.leaves.values()]
+        return [secret for target in targets for secret in target.secrets]
+
+    def _hints(self, asked: Target, *, broken_stream: bool) -> dict[type[PortkeyError], str]:
+        model, credentials = asked.model, asked.credentials
+        variables = " or ".join(model.provider.key_variables) or "the provider's key"
         where = "PORTKEY_API_KEY, which was forwarded as its key" if credentials.forwarded else variables
         missing = "`Catalogue.default()` lists the names that are known."
         if model.entry is not None:
             missing = retirement_notice(model.entry) or missing
-        host = self.target.custom_host
+        host = asked.custom_host
         hints: dict[type[PortkeyError], str] = {
             PortkeyAuthenticationError: f"Check {where} (or api_key=...).",
             PortkeyModelNotFoundError: f"The model asked for was {model.model!r}. {missing}",
-            PortkeyUpstreamConnectionError: f"The gateway runs but could not reach {host or self.provider.title}.",
+            PortkeyUpstreamConnectionError: f"The gateway runs but could not reach {host or model.provider.title}.",
         }
         if broken_stream:
             hints[PortkeyGatewayError] = (
@@ -383,10 +430,13 @@ class Call:
         provider = self.answering(facts)
         quirks = provider.quirks if provider is not None else None
         try:
-            body = unwrap_answer(body, self.chat.emulated_tool)
-            return read_answer(body, requested_model=self.target.model.model, quirks=quirks, facts=facts)
+            asked = self.asked(facts)
+            body = unwrap_answer(body, asked.chat.emulated_tool)
+            return read_answer(body, requested_model=asked.target.model.model, quirks=quirks, facts=facts)
         except PortkeyInvalidResponseError as error:
-            described = status_error(detached(response, _encode(body) if isinstance(body, Mapping) else content))
+            described = status_error(
+                detached(response, _encode(body) if isinstance(body, Mapping) else content, self._secrets)
+            )
             if isinstance(described, PortkeyInvalidResponseError):
                 described.args = error.args
             described.partial = error.partial
@@ -407,18 +457,41 @@ class Call:
         for notice in answer_losses(self._fetching.body, answer, provider, streamed=self._fetching.stream):
             tell(notice)
 
+    def asked(self, facts: Mapping[str, Any]) -> Asked:
+        """Which target answered and what it was sent, by what the response headers said."""
+        path = str(facts.get("last_used_option_index"))
+        if self.plan is None or path not in self.plan.leaves:
+            return Asked(self.target, self.chat)
+        return Asked(self.plan.leaves[path].target, self.plan.requests[path])
+
     def answering(self, facts: Mapping[str, Any]) -> Provider | None:
         """The provider that answered, `None` if the catalogue does not know it."""
-        answered = facts.get("provider")
-        if answered is None or answered == self.provider.id:
-            return self.provider
+        answered, asked = facts.get("provider"), self.asked(facts).target.model.provider
+        if answered is None or answered == asked.id:
+            return asked
         try:
             return Catalogue.default().provider(answered)
         except PortkeyConfigurationError:
             return None
 
 
-TOO_MANY_REQUESTS = 429
+LONGEST_PAUSE = 60.0
+"""Seconds a call without a time limit waits at most for a provider that asks to; for longer, the user decides."""
+
+
+def _log_request(request: HTTPRequest, body: Mapping[str, Any], retries: int) -> None:
+    if logger.isEnabledFor(logging.DEBUG):
+        shown = masked_headers(request.headers)
+        model, messages = body.get("model"), len(body.get("messages") or ())
+        logger.debug("POST %s: %s, %d messages, %d retries, headers %s", request.url, model, messages, retries, shown)
+
+
+def _log_answer(response: httpx.Response, facts: Mapping[str, Any], seconds: float) -> None:
+    if logger.isEnabledFor(logging.DEBUG):
+        request_id = response.headers.get("x-request-id") or response.headers.get("request-id") or "-"
+        logger.debug(
+            "%d after %.0f ms, request id %s, %s", response.status_code, seconds * 1000, request_id, dict(facts)
+        )
 
 
 def _retries_that_fit(retries: int, seconds: float | None) -> int:

@@ -363,7 +363,16 @@ class GatewayModel(BaseModel):
         return digest([means, fields, asked, headers, settings.metadata, settings.forward_headers])
 
 
-_FOR_ANSWERS = {"model", "provider", "custom_host", "provider_options", "fallbacks", "load_balance", "portkey_config"}
+_FOR_ANSWERS = {
+    "model",
+    "provider",
+    "custom_host",
+    "provider_options",
+    "fallbacks",
+    "load_balance",
+    "portkey_config",
+    "route",
+}
 """Options of a call that decide who answers."""
 
 _NOT_FOR_ANSWERS = frozenset(

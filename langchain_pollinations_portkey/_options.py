@@ -81,6 +81,10 @@ ROUTE_OPTIONS = frozenset(
         "forward_headers",
         "extra_headers",
         "stream_usage",
+        "route",
+        "fallbacks",
+        "load_balance",
+        "portkey_config",
     )
 )
 """Options of a call that say whom to ask and how."""

@@ -48,12 +48,13 @@ class StreamReader:
         self._response = response
         self._facts = response_facts(response.headers)
         self._provider = call.answering(self._facts)
+        asked = call.asked(self._facts)
         self._assembler = StreamAssembler(
-            requested_model=call.target.model.model,
+            requested_model=asked.target.model.model,
             quirks=self._provider.quirks if self._provider is not None else None,
             facts=self._facts,
         )
-        tool = call.chat.emulated_tool
+        tool = asked.chat.emulated_tool
         self._unwrapper = None if tool is None else StreamUnwrapper(tool)
         self._decoder = SSEDecoder()
         self._begun = False

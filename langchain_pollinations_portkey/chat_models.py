@@ -7,6 +7,7 @@ written in `wire`, how it travels in `gateway`, and `_call` brings the two toget
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -21,14 +22,29 @@ from pydantic import Field, model_validator
 from langchain_pollinations_portkey._call import Call
 from langchain_pollinations_portkey._gateway_model import GatewayModel
 from langchain_pollinations_portkey._options import hidden_options, split_options
+from langchain_pollinations_portkey._routes import (
+    ROUTE_NAMES,
+    RoutePlan,
+    chosen_route,
+    config_header,
+    plan_route,
+    ready_route,
+    targets_of,
+)
 from langchain_pollinations_portkey._secrets import digest
 from langchain_pollinations_portkey._version import __version__
-from langchain_pollinations_portkey.catalogue import ResolvedModel
-from langchain_pollinations_portkey.gateway.credentials import CredentialsNeedIO
+from langchain_pollinations_portkey.catalogue import Provider, ResolvedModel
+from langchain_pollinations_portkey.errors import PortkeyConfigurationError
+from langchain_pollinations_portkey.gateway.credentials import Credentials, CredentialsNeedIO
+from langchain_pollinations_portkey.gateway.headers import Target
+from langchain_pollinations_portkey.gateway.routes import Branch
+from langchain_pollinations_portkey.gateway.settings import GatewaySettings
 from langchain_pollinations_portkey.notices import LossWarning, Notice, tell
+from langchain_pollinations_portkey.routing import Route
+from langchain_pollinations_portkey.routing import Target as RouteTarget
 from langchain_pollinations_portkey.wire import blocks
 from langchain_pollinations_portkey.wire.chat.cache_control import PromptCachePolicy
-from langchain_pollinations_portkey.wire.chat.request import build_request
+from langchain_pollinations_portkey.wire.chat.request import ChatRequest, build_request
 from langchain_pollinations_portkey.wire.chat.structured import Method, Schema, plan_structured_output, with_raw
 from langchain_pollinations_portkey.wire.chat.tools import ToolLike, tool_choice_to_wire, tools_to_wire
 
@@ -111,6 +127,31 @@ class ChatPortkey(GatewayModel, BaseChatModel):
     prompt_caching: Literal["auto", "off"] | PromptCachePolicy = "off"
     """Whether to set cache breakpoints by itself, for providers that have them (Claude, Amazon Nova): `"auto"`, or
     a `PromptCachePolicy` that says how long and how many."""
+
+    fallbacks: list[Any] = Field(default_factory=list)
+    """Models that answer, in this order, when this one fails: names, or what `routing` has. The gateway carries it
+    out, with the same conversation; `.with_fallbacks()` is LangChain's, from here."""
+
+    load_balance: dict[str, float] | None = None
+    """Models by name and their shares of the calls; this model has to be among them."""
+
+    route: Any = Field(default=None, exclude=True)
+    """A route of `routing`, where `fallbacks` and `load_balance` do not say enough. It decides who answers; `model`
+    may then be left out."""
+
+    portkey_config: dict[str, Any] | str | None = Field(default=None, exclude=True, repr=False)
+    """A configuration of the gateway as it stands, keys included, or the id of one at the hosted service."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_after_route(cls, values: Any) -> Any:
+        if (
+            isinstance(values, Mapping)
+            and values.get("route")
+            and not (values.get("model") or values.get("model_name"))
+        ):
+            return {**values, "model": targets_of(values["route"])[0].model}
+        return values
 
     @model_validator(mode="after")
     def _add_portkey_version(self) -> Self:
@@ -223,10 +264,12 @@ class ChatPortkey(GatewayModel, BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        async for chunk in (await self._aprepare(messages, stop, kwargs, stream=True)).aevents():
-            if run_manager is not None:
-                await run_manager.on_llm_new_token(str(chunk.message.content), chunk=chunk)
-            yield chunk
+        call = await self._aprepare(messages, stop, kwargs, stream=True)
+        async with contextlib.aclosing(call.aevents()) as chunks:
+            async for chunk in chunks:
+                if run_manager is not None:
+                    await run_manager.on_llm_new_token(str(chunk.message.content), chunk=chunk)
+                yield chunk
 
     def bind_tools(
         self,
@@ -262,7 +305,7 @@ class ChatPortkey(GatewayModel, BaseChatModel):
     @property
     def takes_cache_breakpoints(self) -> bool:
         """Whether the model's provider has cache breakpoints, as those of Claude and Amazon Nova do."""
-        return self._resolve({}, hosted=self._is_hosted()).provider.quirks.cache_control
+        return any(row.quirks.cache_control for row in self._providers({}))
 
     def with_structured_output(
         self,
@@ -297,8 +340,10 @@ class ChatPortkey(GatewayModel, BaseChatModel):
         Raises:
             PortkeyConfigurationError: The method cannot work with the model's provider.
         """
-        provider = self._resolve(kwargs, hosted=self._is_hosted()).provider
-        plan = plan_structured_output(schema, provider, method=method, strict=strict, tools=tools or ())
+        providers = self._providers(kwargs)
+        if method is None and len({row.quirks.structured_output for row in providers}) > 1:
+            method = "function_calling"  # every provider that can do one of them can do this
+        plan = plan_structured_output(schema, providers[0], method=method, strict=strict, tools=tools or ())
         options = {**plan.options, **kwargs}
         model = self.bind_tools(plan.tools, **options) if plan.tools else self.bind(**options)
         return with_raw(model, plan.parser) if include_raw else model | plan.parser
@@ -317,25 +362,55 @@ class ChatPortkey(GatewayModel, BaseChatModel):
         """Understand the model's name, find its key, write the request; nothing is sent."""
         body, route, notices = split_options(options)
         gateway = self._gateway()
-        model = self._resolve(route, hosted=gateway.hosted)
-        target = self._target(model, route, gateway, may_wait=may_wait)
-        notices += target.credentials.notices
         body = {"prompt_caching": self.prompt_caching, **self._body_defaults(), **body}
         if stop is not None:
             body["stop"] = stop
-        if stream:
-            notices += self._settle_stream(body, model, wants_usage=route.get("stream_usage", self.stream_usage))
-        chat = build_request(messages, model, body, stream=stream)
-        for name, sentence in chat.losses.items():
-            text = sentence[:1].upper() + sentence[1:]
-            notices.append(Notice(LossWarning, (name, model.provider.id), text))
+        if stream and (body.get("n") or 1) > 1:
+            body["n"] = None
+            text = "A stream is one message, so n is not sent; use invoke or generate for several answers."
+            notices.append(Notice(LossWarning, ("n", "stream"), text))
+        wants_usage = stream and route.get("stream_usage", self.stream_usage)
+
+        def write(model: ResolvedModel) -> ChatRequest:
+            return build_request(messages, model, _with_usage(body, model) if wants_usage else body, stream=stream)
+
+        name = route.get("model") or self.model_name
+        given = {key: route.get(key, getattr(self, key)) for key in ROUTE_NAMES}
+        config = route.get("portkey_config", self.portkey_config)
+        header, brings_keys = (None, False) if config is None else config_header(config, hosted=gateway.hosted)
+        chosen = chosen_route(given, name)
+        if header is not None:
+            if chosen is not None:
+                raise PortkeyConfigurationError("portkey_config and a route both say whom to ask; give one of them.")
+            route = {**route, "extra_headers": {**(route.get("extra_headers") or {}), "x-portkey-config": header}}
+        plan: RoutePlan | None = None
+        if chosen is None or isinstance(chosen, str | RouteTarget):
+            own = route if chosen is None else {**route, **_options_of(chosen)}
+            model = self._resolve(own, hosted=gateway.hosted)
+            if brings_keys:
+                target = Target(model, Credentials())
+            else:
+                target = self._target(model, own, gateway, may_wait=may_wait)
+            chat = write(model)
+            notices += target.credentials.notices
+            notices += (
+                Notice(LossWarning, (key, model.provider.id), sentence[:1].upper() + sentence[1:])
+                for key, sentence in chat.losses.items()
+            )
+        else:
+            plan = plan_route(self._ready(chosen, name, route, gateway, may_wait=may_wait), write)
+            path, leaf = next(iter(plan.leaves.items()))
+            target, chat = leaf.target, plan.requests[path]
+            notices += (notice for one in plan.leaves.values() for notice in one.target.credentials.notices)
         for notice in notices:
             tell(notice)
+        primary = self._is_primary(target.model, route, hosted=gateway.hosted)
         return Call(
             chat=chat,
             target=target,
+            plan=plan,
             gateway=gateway,
-            settings=self._request_settings(route, primary=self._is_primary(model, route, hosted=gateway.hosted)),
+            settings=self._request_settings(route, primary=primary),
             transport=self._transport(),
             stream=stream,
             timeout=route.get("timeout", self.request_timeout),
@@ -369,16 +444,45 @@ class ChatPortkey(GatewayModel, BaseChatModel):
             **self.model_kwargs,
         }
 
-    @staticmethod
-    def _settle_stream(body: dict[str, Any], model: ResolvedModel, *, wants_usage: bool) -> list[Notice]:
-        """Ask for token counts where the provider takes the question, and for one answer."""
-        if wants_usage and "stream_options" not in body and "stream_options" not in model.provider.quirks.drops:
-            body["stream_options"] = {"include_usage": True}
-        if (body.get("n") or 1) > 1:
-            body["n"] = None
-            text = "A stream is one message, so n is not sent; use invoke or generate for several answers."
-            return [Notice(LossWarning, ("n", "stream"), text)]
-        return []
+    def _providers(self, options: Mapping[str, Any]) -> list[Provider]:
+        """Who may answer a call with these options, the first choice first."""
+        hosted = self._is_hosted()
+        name = options.get("model") or self.model_name
+        chosen = chosen_route({key: options.get(key, getattr(self, key)) for key in ROUTE_NAMES}, name)
+        if chosen is None:
+            return [self._resolve(options, hosted=hosted).provider]
+        return [self._resolve(_options_of(target), hosted=hosted).provider for target in targets_of(chosen)]
+
+    def _ready(
+        self, chosen: Route, name: str, route: Mapping[str, Any], gateway: GatewaySettings, *, may_wait: bool
+    ) -> Branch:
+        """A route with the model and the credentials of every target."""
+
+        def ready(one: RouteTarget) -> Target:
+            # What a call says about its model holds for the target of that name; others have what is theirs.
+            own = {**(route if one.model == name else {}), **_options_of(one)}
+            model = self._resolve(own, hosted=gateway.hosted)
+            return self._target(model, own, gateway, may_wait=may_wait)
+
+        node = ready_route(chosen, ready)
+        if not isinstance(node, Branch):  # a single target is no route
+            raise TypeError(type(node).__name__)
+        return node
+
+
+def _with_usage(body: dict[str, Any], model: ResolvedModel) -> dict[str, Any]:
+    """The options of a stream that brings token counts, where the provider takes the wish."""
+    if "stream_options" in body or "stream_options" in model.provider.quirks.drops:
+        return body
+    return {**body, "stream_options": {"include_usage": True}}
+
+
+def _options_of(target: RouteTarget | str) -> dict[str, Any]:
+    """What a target of a route says, as the options of a call."""
+    if isinstance(target, str):
+        return {"model": target}
+    names = ("model", "provider", "api_key", "custom_host", "provider_options")
+    return {name: value for name in names if (value := getattr(target, name))}
 
 
 def _added_counts(one: Any, other: Any) -> Any:

@@ -17,7 +17,7 @@ from langchain_pollinations_portkey.testing import StandInProvider
 
 ROOT = Path(__file__).parent.parent
 COMMAND = [sys.executable, "-m", "langchain_pollinations_portkey"]
-PATIENCE = 10.0
+PATIENCE = 30.0
 PS = shutil.which("ps")
 
 

@@ -27,6 +27,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name in variables or name.startswith(("PORTKEY_", "LANGSMITH_", "LANGCHAIN_", "AWS_")):
             monkeypatch.delenv(name)
+    monkeypatch.delenv("DEBUG", raising=False)
     # botocore, where it is installed, would look for files and for the metadata service of an EC2 machine.
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from langchain_pollinations_portkey import __version__
 from langchain_pollinations_portkey.catalogue import Catalogue
-from langchain_pollinations_portkey.cli import app
+from langchain_pollinations_portkey.cli.app import app
 from tests import cli_support
 
 SEEDS = (
@@ -189,7 +189,7 @@ class TestDefaultModel:
         ],
     )
     def test_is_the_first_that_can_be_called(self, variables: dict[str, str], expected: str | None) -> None:
-        from langchain_pollinations_portkey._model_table import default_model
+        from langchain_pollinations_portkey.cli.model_table import default_model
 
         assert default_model(variables) == expected
 

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from langchain_pollinations_portkey.catalogue import Catalogue
-from langchain_pollinations_portkey.cli import app
+from langchain_pollinations_portkey.cli.app import app
 from langchain_pollinations_portkey.gateway.local import LocalGateway
 from langchain_pollinations_portkey.testing import Failure, Reply, StandInProvider, Usage
 from tests import cli_support

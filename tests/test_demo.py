@@ -10,6 +10,7 @@ import io
 import re
 import signal
 import subprocess
+import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -17,13 +18,14 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from langchain_pollinations_portkey import _demo, _demo_steps
 from langchain_pollinations_portkey.catalogue import Catalogue
-from langchain_pollinations_portkey.cli import app
+from langchain_pollinations_portkey.cli import demo as demonstration
+from langchain_pollinations_portkey.cli import demo_steps
+from langchain_pollinations_portkey.cli.app import app
 from langchain_pollinations_portkey.testing import Failure, ReceivedRequest, Reply, StandInProvider, ToolCall, Usage
 from tests import cli_support
 
-STEPS = (_demo.CATALOGUE, *_demo.STEPS)
+STEPS = (demonstration.CATALOGUE, *demonstration.STEPS)
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +51,7 @@ class TestPlayed:
         assert "played" in text
         for step in STEPS:
             assert step.title in text
-            for line in _demo.shown_source(step.run).splitlines():
+            for line in demonstration.shown_source(step.run).splitlines():
                 assert line in text
         for shown in (
             "claude-sonnet-4.5",
@@ -59,7 +61,7 @@ class TestPlayed:
             "│ weather({'city': 'Kyōto'}) -> 21 °C and sunny in Kyōto",
             "│ No: it is 21 °C",
             "│ City(name='Kyōto', country='Japan'",
-            "│ Served by bedrock us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            "│ Served by config.targets[1] anthropic claude-sonnet-4-5",
         ):
             assert shown in text
         assert re.search(r"first call +5,225 +5,210 +0\s", text)
@@ -68,18 +70,18 @@ class TestPlayed:
 
     def test_uses_no_key_of_the_user(self, monkeypatch: pytest.MonkeyPatch) -> None:
         received: list[ReceivedRequest] = []
-        monkeypatch.setattr(_demo, "_play", lambda request: (received.append(request), play(request))[1])
+        monkeypatch.setattr(demonstration, "_play", lambda request: (received.append(request), play(request))[1])
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "MISTRAL_API_KEY", "PORTKEY_API_KEY"):
             monkeypatch.setenv(name, f"sentinel-{name}")
-        monkeypatch.setattr(_demo, "STEPS", tuple(replaced(step) for step in _demo.STEPS))
+        monkeypatch.setattr(demonstration, "STEPS", tuple(replaced(step) for step in demonstration.STEPS))
         result = demo()
         assert (result.exit_code, result.stderr) == (0, "")
-        assert len(received) > len(_demo.STEPS)
+        assert len(received) > len(demonstration.STEPS)
         assert "sentinel" not in "".join(f"{request.header_items}{request.body!r}" for request in received)
 
     def test_the_picture_in_the_readme_is_what_the_demo_prints(self) -> None:
         committed = (cli_support.ROOT / "docs" / "demo.svg").read_text(encoding="utf-8")
-        assert lines_of(committed) == lines_of(_demo.picture()), "run `make demo-recording`"
+        assert lines_of(committed) == lines_of(demonstration.picture()), "run `make demo-recording`"
 
     def test_it_leaves_no_process_at_its_end(self, tmp_path: Path) -> None:
         with cli_support.Terminal("demo", "--fast", cwd=tmp_path, environment=cli_support.environment()) as terminal:
@@ -89,7 +91,7 @@ class TestPlayed:
             cli_support.wait_until_gone(node)
 
 
-def replaced(step: _demo.Step) -> _demo.Step:
+def replaced(step: demonstration.Step) -> demonstration.Step:
     """The step without a script, so that every request is seen."""
     return dataclasses.replace(step, played=())
 
@@ -182,6 +184,10 @@ capabilities = {{ tool_calling = false }}
             "demo", "--fast", "-m", "new", cwd=tmp_path, environment=cli_support.environment()
         ) as terminal:
             terminal.wait_for("(answer.text)")
+            deadline = time.monotonic() + cli_support.PATIENCE
+            while not rows.requests:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
             node = cli_support.wait_for_node(terminal.process.pid)
             terminal.process.send_signal(number)
             assert terminal.end() == (-number if number == signal.SIGKILL else 128 + number)
@@ -198,26 +204,26 @@ capabilities = {{ tool_calling = false }}
 
 class TestShownCode:
     @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.run.__name__)
-    def test_is_the_code_that_runs(self, step: _demo.Step) -> None:
-        shown = _demo.shown_source(step.run)
+    def test_is_the_code_that_runs(self, step: demonstration.Step) -> None:
+        shown = demonstration.shown_source(step.run)
         ast.parse(shown)
         assert '"""' not in shown.splitlines()[0]
-        source = {line.strip() for line in inspect.getsource(_demo_steps).splitlines()}
+        source = {line.strip() for line in inspect.getsource(demo_steps).splitlines()}
         assert all(line.strip() in source for line in shown.splitlines())
         assert max(map(len, shown.splitlines())) <= 97
 
     def test_ends_before_the_return(self) -> None:
-        assert _demo.shown_source(_demo_steps.catalogue) == "rows = Catalogue.default().models()[:7]"
+        assert demonstration.shown_source(demo_steps.catalogue) == "rows = Catalogue.default().models()[:7]"
 
     def test_ends_before_the_yield_in_a_with(self) -> None:
-        shown = _demo.shown_source(_demo_steps.connect_to_provider)
+        shown = demonstration.shown_source(demo_steps.connect_to_provider)
         assert shown.splitlines()[0] == "with LocalGateway() as gateway:"
         assert shown.splitlines()[-1] == "    chat = ChatPortkey(model=model, base_url=gateway.base_url)"
 
 
 def test_long_answers_are_broken_at_words() -> None:
     file = io.StringIO()
-    screen = _demo._Screen(Console(file=file, width=30), paced=False)
+    screen = demonstration._Screen(Console(file=file, width=30), paced=False)
     for token in ("The quick ", "brown fox", " jumps over\nthe lazy", " dog", "."):
         screen.print(token, end="", flush=True)
     screen.end_line()

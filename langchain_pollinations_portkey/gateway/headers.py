@@ -72,6 +72,13 @@ class Target:
     credentials: Credentials
     custom_host: str | None = None
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be repeated by an error, though the provider may do so."""
+        known = self.model.provider.options
+        values = (value for name, value in self.credentials.options.items() if name in known and known[name].secret)
+        return tuple(value for value in (self.credentials.key, *values) if value)
+
 
 @dataclass(frozen=True, slots=True)
 class RequestSettings:
@@ -98,6 +105,7 @@ def request_headers(
     retries: int,
     timeout: float | None,
     with_check: bool,
+    route: Mapping[str, Any] | None = None,
 ) -> dict[str, str]:
     """The headers of one request.
 
@@ -108,13 +116,20 @@ def request_headers(
         retries: How often the gateway may repeat the request.
         timeout: Seconds that an attempt may take until the provider answers; `None` for no limit.
         with_check: Whether to add the check that makes a plainly installed gateway stream.
+        route: The configuration of a route over several targets, which then says whom to ask.
 
     Raises:
         PortkeyConfigurationError: A value cannot stand in a header, or all are too long together.
     """
-    headers = dict(_STATIC)
-    headers |= _target_headers(target, gateway)
     own = {name.lower(): value for name, value in request.headers.items()}
+    if route is not None:
+        if _CONFIG in own:
+            raise PortkeyConfigurationError(
+                f"A route and the header {_CONFIG!r} both say whom to ask; give one of them."
+            )
+        own[_CONFIG] = compact_json(route)
+    headers = dict(_STATIC)
+    headers |= _portkey_headers(gateway) if route is not None else _target_headers(target, gateway)
     retry = {"attempts": retries, "on_status_codes": list(RETRIED_BY_GATEWAY)} if retries > 0 else None
     config = _config(own.pop(_CONFIG, None), retry, hosted=gateway.hosted)
     if config is not None:
@@ -196,11 +211,14 @@ def _read_json_header(name: str, value: str) -> Any:
         raise PortkeyConfigurationError(f"The header {name!r} holds no JSON.") from None
 
 
+def _portkey_headers(gateway: GatewaySettings) -> dict[str, str]:
+    hosted = gateway.hosted and gateway.portkey_api_key
+    return {"x-portkey-api-key": gateway.portkey_api_key} if hosted and gateway.portkey_api_key else {}
+
+
 def _target_headers(target: Target, gateway: GatewaySettings) -> dict[str, str]:
     provider = target.model.provider
-    headers: dict[str, str] = {}
-    if gateway.hosted and gateway.portkey_api_key:
-        headers["x-portkey-api-key"] = gateway.portkey_api_key
+    headers = _portkey_headers(gateway)
     integration = target.model.integration
     headers["x-portkey-provider"] = f"@{integration}" if integration else provider.id
     if target.credentials.key is not None:

@@ -1,9 +1,15 @@
-"""HTTP to the gateway; the only place that knows httpx.
+"""HTTP to the gateway; with `connections`, the only place that knows httpx and httpcore.
 
 Clients are shared: instances with equal settings use the same connections. A synchronous client serves all
 threads. An asynchronous one belongs to the event loop it was made in, because its connections do, so there is
 one per loop, closed when the loop ends; that keeps one model usable from several `asyncio.run` calls. A forked
 process starts without any: two processes on one connection would read each other's answers.
+
+A client is one of two kinds. Where nothing stands between us and the gateway, `connections` carries requests: it
+does not slow down with the number of calls at once, as httpx does. Through a proxy it is one of httpx, and so it
+is while somebody has replaced parts of httpx to watch it or to answer in its stead (VCR, OpenTelemetry, respx):
+they see our calls as ever. The user's own client is used as it is. Whichever it was, the answer is an
+`httpx.Response`.
 
 The gateway closes idle connections after about five seconds. Connections are therefore given up after four,
 so that a request never goes out on one that is just being closed.
@@ -14,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import functools
 import http.cookiejar
 import os
 import ssl
@@ -21,22 +28,29 @@ import threading
 import time
 import urllib.request
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import httpcore
 import httpx
 
 from langchain_pollinations_portkey._secrets import HIDDEN
 from langchain_pollinations_portkey.errors import PortkeyConnectionError, PortkeyError, PortkeyTimeoutError
+from langchain_pollinations_portkey.gateway.connections import (
+    KEEPALIVE_SECONDS,
+    AsyncConnections,
+    AsyncExchange,
+    Connections,
+    Exchange,
+)
 
-KEEPALIVE_SECONDS = 4.0
 CONNECT_SECONDS = 10.0
 PROBE_SECONDS = 2.0
 SILENCE_SECONDS = 600.0
 """How long to wait for the next byte when the user set no timeout; twice what the gateway itself waits."""
 
-_LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +95,7 @@ class HTTPSettings:
             "verify": verify,
             "trust_env": self.trust_env,
             "limits": limits,
-            "mounts": dict.fromkeys(_LOOPBACK) if direct else None,
+            "mounts": dict.fromkeys(_loopback_patterns()) if direct else None,
             "cookies": _NoCookies(),
         }
 
@@ -96,34 +110,141 @@ class _NoCookies(http.cookiejar.CookieJar):
         pass
 
 
-_Key = tuple[HTTPSettings, bool]
-_LoopClients = dict[_Key, tuple[httpx.AsyncClient, AsyncGenerator[None, None]]]
+def _loopback_patterns() -> list[str]:
+    return [f"all://[{host}]" if ":" in host else f"all://{host}" for host in _LOOPBACK]
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """A URL, taken apart once.
+
+    Attributes:
+        url: The URL as httpcore takes it.
+        host: What to put into the header `Host`.
+        asked: A request for it as answers have it, without headers and body, which would hold keys.
+        secure: Whether it is https.
+        loopback: Whether it is on this machine.
+        plain: Whether there is nothing about it that httpx alone knows how to treat.
+    """
+
+    url: httpcore.URL
+    host: bytes
+    asked: httpx.Request
+    secure: bool
+    loopback: bool
+    plain: bool
+
+
+@functools.lru_cache(maxsize=256)
+def _address(url: str, method: str = "POST") -> _Address:
+    parsed = httpx.URL(url)
+    return _Address(
+        url=httpcore.URL(scheme=parsed.raw_scheme, host=parsed.raw_host, port=parsed.port, target=parsed.raw_path),
+        host=parsed.netloc,
+        asked=httpx.Request(method, parsed),
+        secure=parsed.scheme == "https",
+        loopback=parsed.host in _LOOPBACK,
+        plain=parsed.scheme in ("http", "https") and bool(parsed.host) and not parsed.userinfo,
+    )
+
+
+def _parts_of_httpx() -> tuple[Any, ...]:
+    return (
+        httpx.Client,
+        httpx.AsyncClient,
+        httpx.Client.send,
+        httpx.AsyncClient.send,
+        httpx.HTTPTransport,
+        httpx.AsyncHTTPTransport,
+        httpx.HTTPTransport.handle_request,
+        httpx.AsyncHTTPTransport.handle_async_request,
+        httpcore.ConnectionPool.handle_request,
+        httpcore.AsyncConnectionPool.handle_async_request,
+    )
+
+
+def _is_its_own(part: Any) -> bool:
+    code = getattr(part, "__code__", None)
+    return part.__module__.split(".")[0] in ("httpx", "httpcore") and (
+        isinstance(part, type) or (code is not None and not hasattr(part, "__wrapped__"))
+    )
+
+
+_parts = _parts_of_httpx()
+_replaced_before = not all(map(_is_its_own, _parts))
+
+
+def _is_watched() -> bool:
+    """Whether parts of httpx have been replaced by somebody who expects to see all requests."""
+    return _replaced_before or _parts_of_httpx() != _parts
+
+
+@functools.lru_cache(maxsize=16)
+def _ssl_context(verify: bool | str, trust_env: bool, _: tuple[str | None, ...]) -> ssl.SSLContext:
+    """The authorities to trust: loading them takes 20 ms and a megabyte, so all connections share them."""
+    if isinstance(verify, str):
+        return ssl.create_default_context(cafile=verify)
+    return httpx.create_ssl_context(verify=verify, trust_env=trust_env)
+
+
+_Key = tuple[HTTPSettings, bool, bool, bool]
+
+
+def _key(settings: HTTPSettings, address: _Address) -> _Key:
+    return (settings, address.secure, address.loopback, address.plain and not _is_watched())
+
+
+def _direct_arguments(key: _Key) -> tuple[ssl.SSLContext | None, int | None] | None:
+    """The arguments of a `Connections`; `None` if that would not do and httpx is needed."""
+    settings, secure, loopback, plain = key
+    direct = loopback or not settings.trust_env or not urllib.request.getproxies()
+    if not plain or settings.proxy is not None or not direct:
+        return None
+    if not secure:
+        return None, settings.max_connections
+    named = tuple(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")) if settings.trust_env else ()
+    return _ssl_context(settings.verify, settings.trust_env, named), settings.max_connections
+
+
+_AsyncAny = AsyncConnections | httpx.AsyncClient
+_LoopClients = dict[_Key, tuple[_AsyncAny, AsyncGenerator[None, None]]]
 
 _lock = threading.Lock()
-_sync_clients: dict[_Key, httpx.Client] = {}
+_sync_clients: dict[_Key, Connections | httpx.Client] = {}
 _async_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopClients] = weakref.WeakKeyDictionary()
 _inherited: list[Any] = []
 """Clients of the parent process: kept, because collecting them would warn about sockets that the parent closes."""
 
 
-def _sync_client(settings: HTTPSettings, url: str) -> httpx.Client:
-    key = (settings, url.startswith("https:"))
+def _sync_client(settings: HTTPSettings, address: _Address) -> Connections | httpx.Client:
+    key = _key(settings, address)
     client = _sync_clients.get(key)
     if client is None:
         with _lock:
             client = _sync_clients.get(key)
             if client is None:
-                client = _sync_clients[key] = httpx.Client(**settings.client_arguments(secure=key[1]))
+                direct = _direct_arguments(key)
+                client = (
+                    httpx.Client(**settings.client_arguments(secure=key[1]))
+                    if direct is None
+                    else (Connections(*direct))
+                )
+                _sync_clients[key] = client
     return client
 
 
-async def _async_client(settings: HTTPSettings, url: str) -> httpx.AsyncClient:
+async def _async_client(settings: HTTPSettings, address: _Address) -> _AsyncAny:
     loop = asyncio.get_running_loop()
-    key = (settings, url.startswith("https:"))
+    key = _key(settings, address)
     clients = _async_clients.get(loop)
     if clients is not None and key in clients:
         return clients[key][0]
-    client = httpx.AsyncClient(**settings.client_arguments(secure=key[1]))
+    direct = _direct_arguments(key)
+    client: _AsyncAny
+    if direct is None:
+        client = httpx.AsyncClient(**settings.client_arguments(secure=key[1]))
+    else:
+        client = AsyncConnections(*direct)
     closer = _close_with_loop(client, weakref.ref(loop), key)
     with _lock:
         for other in [other for other in _async_clients if other.is_closed()]:
@@ -134,7 +255,7 @@ async def _async_client(settings: HTTPSettings, url: str) -> httpx.AsyncClient:
 
 
 async def _close_with_loop(
-    client: httpx.AsyncClient, loop: weakref.ref[asyncio.AbstractEventLoop], key: _Key
+    client: _AsyncAny, loop: weakref.ref[asyncio.AbstractEventLoop], key: _Key
 ) -> AsyncGenerator[None, None]:
     """Wait for the end of the loop, and close the client then.
 
@@ -254,19 +375,11 @@ class Transport:
         """
         limits = request.limits()
         try:
-            client = self._client or _sync_client(self._settings, request.url)
-            # Redirects are not followed, by the user's client neither: they would carry keys to wherever they point.
-            response: httpx.Response = client.send(_built(client, request, limits), stream=True, follow_redirects=False)
-            try:
-                if stream and response.is_success:
-                    _let_stream_begin(limits)
-                else:
-                    if isinstance(limits, _TimeLeft) and isinstance(response.stream, httpx.SyncByteStream):
-                        response.stream = _InTime(response.stream, limits.ends)
-                    response.read()
-            except BaseException:
-                response.close()
-                raise
+            client = self._client or _sync_client(self._settings, _address(request.url))
+            if isinstance(client, Connections):
+                response = _ask(client, request, limits, stream=stream)
+            else:
+                response = _ask_httpx(client, request, limits, stream=stream)
         except Exception as error:  # noqa: BLE001  # each becomes one of ours
             failure = _translated(error, request.url, limits)
         else:
@@ -279,18 +392,11 @@ class Transport:
         limits = request.limits()
         try:
             async with asyncio.timeout(request.timeout):
-                client = self._own_async_client or await _async_client(self._settings, request.url)
-                response: httpx.Response = await client.send(
-                    _built(client, request, limits), stream=True, follow_redirects=False
-                )
-                try:
-                    if stream and response.is_success:
-                        _let_stream_begin(limits)
-                    else:
-                        await response.aread()
-                except BaseException:
-                    await response.aclose()
-                    raise
+                client = self._own_async_client or await _async_client(self._settings, _address(request.url))
+                if isinstance(client, AsyncConnections):
+                    response = await _aask(client, request, limits, stream=stream)
+                else:
+                    response = await _aask_httpx(client, request, limits, stream=stream)
         except Exception as error:  # noqa: BLE001
             failure = _translated(error, request.url, limits)
         else:
@@ -299,9 +405,17 @@ class Transport:
 
     def iterate(self, response: httpx.Response) -> Iterator[bytes]:
         """The body of a streamed answer as it comes. Close the response when done with it."""
+        pieces: Iterable[bytes]
+        # What would cost time is left out where there is nothing to decode, as the request asked for.
+        if "content-encoding" in response.headers:
+            pieces = response.iter_bytes()
+        elif isinstance(response.stream, Exchange):
+            pieces = response.stream
+        else:
+            pieces = response.iter_raw()
         try:
-            # Decoding is left out where there is nothing to decode, as the request asked for.
-            yield from response.iter_bytes() if "content-encoding" in response.headers else response.iter_raw()
+            yield from pieces
+            response.close()
         except Exception as error:  # noqa: BLE001
             failure = _translated(error, str(response.request.url), _limits_of(response))
         else:
@@ -310,10 +424,17 @@ class Transport:
 
     async def aiterate(self, response: httpx.Response) -> AsyncIterator[bytes]:
         """`iterate`, asynchronously."""
-        pieces = response.aiter_bytes() if "content-encoding" in response.headers else response.aiter_raw()
+        pieces: AsyncIterable[bytes]
+        if "content-encoding" in response.headers:
+            pieces = response.aiter_bytes()
+        elif isinstance(response.stream, AsyncExchange):
+            pieces = response.stream
+        else:
+            pieces = response.aiter_raw()
         try:
             async for data in pieces:
                 yield data
+            await response.aclose()
         except Exception as error:  # noqa: BLE001
             failure = _translated(error, str(response.request.url), _limits_of(response))
         else:
@@ -326,8 +447,13 @@ class Transport:
         Raises:
             PortkeyConnectionError: Nothing listens there.
         """
-        client = self._client or _sync_client(self._settings, origin)
         try:
+            address = _address(f"{origin}/", "HEAD")
+            client = self._client or _sync_client(self._settings, address)
+            if isinstance(client, Connections):
+                exchange = client.open(_probe(address, seconds))
+                exchange.close()
+                return exchange.answer.status
             return int(client.head(f"{origin}/", **_probe_arguments(seconds)).status_code)
         except Exception as error:  # noqa: BLE001  # a probe that fails says nothing, whatever the reason
             failure = _refusal(error, origin)
@@ -337,8 +463,13 @@ class Transport:
 
     async def aprobe(self, origin: str, *, seconds: float = PROBE_SECONDS) -> int | None:
         """`probe`, asynchronously."""
-        client = self._own_async_client or await _async_client(self._settings, origin)
         try:
+            address = _address(f"{origin}/", "HEAD")
+            client = self._own_async_client or await _async_client(self._settings, address)
+            if isinstance(client, AsyncConnections):
+                exchange = await client.open(_probe(address, seconds))
+                await exchange.aclose()
+                return exchange.answer.status
             response = await client.head(f"{origin}/", **_probe_arguments(seconds))
             return int(response.status_code)
         except Exception as error:  # noqa: BLE001
@@ -352,19 +483,103 @@ class Transport:
 
         Requests that are on their way through it fail, those of other models with equal settings too.
         """
-        for secure in (False, True):
-            client = _sync_clients.pop((self._settings, secure), None)
+        for key in [key for key in list(_sync_clients) if key[0] == self._settings]:
+            client = _sync_clients.pop(key, None)
             if client is not None:
                 client.close()
 
     async def aclose(self) -> None:
         """Close the shared clients of these settings: this event loop's and the synchronous one."""
         clients = _async_clients.get(asyncio.get_running_loop(), {})
-        for secure in (False, True):
-            client, closer = clients.get((self._settings, secure), (None, None))
-            if client is not None and closer is not None:
-                await closer.aclose()
+        for _, closer in [held for key, held in clients.items() if key[0] == self._settings]:
+            await closer.aclose()
         self.close()
+
+
+def _ask(client: Connections, request: HTTPRequest, limits: dict[str, float], *, stream: bool) -> httpx.Response:
+    address = _address(request.url)
+    exchange = client.open(_direct(address, request, limits))
+    try:
+        if stream and exchange.answer.status in _SUCCESS:
+            _let_stream_begin(limits)
+            return _response(exchange.answer, address, limits, stream=exchange)
+        pieces: Iterable[bytes] = _InTime(exchange, limits.ends) if isinstance(limits, _TimeLeft) else exchange
+        content = b"".join(pieces)
+    except BaseException:
+        exchange.close()
+        raise
+    exchange.close()
+    return _response(exchange.answer, address, limits, content=content)
+
+
+async def _aask(
+    client: AsyncConnections, request: HTTPRequest, limits: dict[str, float], *, stream: bool
+) -> httpx.Response:
+    address = _address(request.url)
+    exchange = await client.open(_direct(address, request, limits))
+    try:
+        if stream and exchange.answer.status in _SUCCESS:
+            _let_stream_begin(limits)
+            return _response(exchange.answer, address, limits, stream=exchange)
+        content = b"".join([piece async for piece in exchange])
+    except BaseException:
+        await exchange.aclose()
+        raise
+    await exchange.aclose()
+    return _response(exchange.answer, address, limits, content=content)
+
+
+_SUCCESS = range(200, 300)
+
+
+def _direct(address: _Address, request: HTTPRequest, limits: dict[str, float]) -> httpcore.Request:
+    headers = {b"host": address.host, b"accept": b"*/*", b"connection": b"keep-alive"}
+    headers[b"content-length"] = b"%d" % len(request.content)
+    for name, value in request.headers.items():
+        headers[name.lower().encode("ascii")] = value.encode("latin-1")
+    return httpcore.Request(
+        b"POST", address.url, headers=list(headers.items()), content=request.content, extensions={"timeout": limits}
+    )
+
+
+def _probe(address: _Address, seconds: float) -> httpcore.Request:
+    headers = [(b"host", address.host), (b"accept", b"*/*"), (b"connection", b"close")]
+    limits = dict.fromkeys(("connect", "read", "write", "pool"), seconds)
+    return httpcore.Request(b"HEAD", address.url, headers=headers, extensions={"timeout": limits})
+
+
+def _response(answer: httpcore.Response, address: _Address, limits: dict[str, float], **body: Any) -> httpx.Response:
+    extensions = {**answer.extensions, "timeout": limits}
+    return httpx.Response(answer.status, headers=answer.headers, request=address.asked, extensions=extensions, **body)
+
+
+def _ask_httpx(client: Any, request: HTTPRequest, limits: dict[str, float], *, stream: bool) -> httpx.Response:
+    # Redirects are not followed, by the user's client neither: they would carry keys to wherever they point.
+    response: httpx.Response = client.send(_built(client, request, limits), stream=True, follow_redirects=False)
+    try:
+        if stream and response.is_success:
+            _let_stream_begin(limits)
+        else:
+            if isinstance(limits, _TimeLeft) and isinstance(response.stream, httpx.SyncByteStream):
+                response.stream = _InTime(response.stream, limits.ends)
+            response.read()
+    except BaseException:
+        response.close()
+        raise
+    return response
+
+
+async def _aask_httpx(client: Any, request: HTTPRequest, limits: dict[str, float], *, stream: bool) -> httpx.Response:
+    response: httpx.Response = await client.send(_built(client, request, limits), stream=True, follow_redirects=False)
+    try:
+        if stream and response.is_success:
+            _let_stream_begin(limits)
+        else:
+            await response.aread()
+    except BaseException:
+        await response.aclose()
+        raise
+    return response
 
 
 class _InTime(httpx.SyncByteStream):
@@ -432,8 +647,12 @@ def detached(response: httpx.Response, content: bytes, secrets: Iterable[str] = 
 
 
 def _limits_of(response: httpx.Response) -> dict[str, float]:
-    limits = response.request.extensions.get("timeout")
+    limits = response.extensions.get("timeout") or response.request.extensions.get("timeout")
     return limits if isinstance(limits, dict) else {}
+
+
+_BROKEN = {"TransportError", "NetworkError", "ProtocolError"}
+"""Exceptions of httpx, and those of httpcore, which have no base in common."""
 
 
 def _names(error: BaseException) -> set[str]:
@@ -464,7 +683,7 @@ def _translated(error: Exception, url: str, limits: dict[str, float]) -> Portkey
         )
     elif "ConnectError" in names:
         translated = _unreachable(error, origin)
-    elif "TransportError" in names and not names & {"LocalProtocolError", "UnsupportedProtocol"}:
+    elif names & _BROKEN and not names & {"LocalProtocolError", "UnsupportedProtocol"}:
         translated = PortkeyConnectionError(
             f"The connection to the gateway at {origin} broke ({type(error).__name__}). The request may have been "
             "served; it is not sent again by itself."

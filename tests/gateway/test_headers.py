@@ -160,6 +160,14 @@ def test_what_has_no_form_in_json_is_refused(value):
         compact_json(value)
 
 
+def test_a_target_knows_its_secrets():
+    model = Catalogue.default().resolve("claude-sonnet-4.5")
+    options = {"aws_access_key_id": "i", "aws_secret_access_key": "s", "aws_region": "r"}
+
+    assert Target(model, Credentials(None, options)).secrets == ("i", "s")
+    assert Target(model, Credentials("k")).secrets == ("k",)
+
+
 @pytest.mark.parametrize(
     ("given", "fields", "rest"),
     [

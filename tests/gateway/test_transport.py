@@ -146,7 +146,7 @@ def request(server: Server, path: str = "/", timeout: float | None = None) -> HT
 
 def run(program: str) -> tuple[int, str]:
     """A program in a process of its own, with every warning an error: its end and what it complained about."""
-    command = [sys.executable, "-W", "error", "-X", "dev", "-c", program]
+    command = [sys.executable, "-W", "error", "-c", program]
     result = subprocess.run(command, check=False, capture_output=True, text=True)
     return result.returncode, result.stderr
 
@@ -536,11 +536,10 @@ def test_each_exception_becomes_one_of_ours_that_hides_its_cause(error, kind, se
         raise error
 
     client = httpx.Client(transport=httpx.MockTransport(fail))
+    asked = HTTPRequest("http://gateway/v1", {"authorization": "Bearer hush"}, b"")
 
     with pytest.raises(kind) as raised:
-        Transport(client=client).send(
-            HTTPRequest("http://gateway/v1", {"authorization": "Bearer hush"}, b""), stream=False
-        )
+        Transport(client=client).send(asked, stream=False)
 
     caught = raised.value
     assert caught.sent is sent

@@ -60,6 +60,8 @@ class Suite(ChatModelIntegrationTests):
     supports_image_urls = True
     supports_pdf_inputs = True
     supports_anthropic_inputs = True
+    supports_image_tool_message = True
+    supports_pdf_tool_message = True
     enable_vcr_tests = True
 
     @property
@@ -136,8 +138,6 @@ class AnthropicSuite(Suite):
     target = "claude-sonnet-4-5"
     other_model = "claude-haiku-4-5"
     details: ClassVar[list[Detail]] = ["cache_read_input", "cache_creation_input"]
-    supports_image_tool_message = True
-    supports_pdf_tool_message = True
 
 
 class TestOpenAI(OpenAISuite):

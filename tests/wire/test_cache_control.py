@@ -241,6 +241,13 @@ def test_there_are_at_most_four_and_the_oldest_of_the_conversation_go():
     assert "cache_breakpoints" in built.losses
 
 
+@pytest.mark.parametrize(("count", "left"), [(4, ["q0", "q1", "q2", "q3"]), (5, ["q1", "q2", "q3", "q4"])])
+def test_four_are_not_too_many_and_five_are(count, left):
+    built = request([HumanMessage([text(f"q{n}", MARK) for n in range(count)])])
+    assert [where for where, _ in breakpoints(built)] == left
+    assert ("cache_breakpoints" in built.losses) is (count == 5)
+
+
 @pytest.mark.parametrize(
     ("name", "messages", "expected", "warned"),
     [

@@ -273,3 +273,15 @@ def test_what_the_gateway_loses_of_a_document_is_said():
 def test_a_search_result_of_anthropic_is_text_in_a_message_of_the_user():
     block = {"type": "search_result", "title": "T", "source": "S", "content": [{"type": "text", "text": "found"}]}
     assert sent(block, ANTHROPIC) == {"type": "text", "text": "T - S\nfound"}
+
+
+@pytest.mark.parametrize(
+    ("part", "kind"),
+    [
+        ({"type": "image_url", "image_url": {"url": PAPER}}, "file"),
+        ({"type": "file", "base64": PNG, "mime_type": "image/png"}, "image_url"),
+        ({"type": "file", "base64": "UklG", "mime_type": "audio/wav"}, "input_audio"),
+    ],
+)
+def test_the_media_type_says_more_than_the_name_of_the_part(part, kind):
+    assert sent(part, OPENAI)["type"] == kind

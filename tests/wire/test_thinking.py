@@ -109,6 +109,13 @@ def test_a_breakpoint_on_the_text_stands_in_the_blocks(message):
     assert wire["content_blocks"] == [THINKING, {**TEXT, "cache_control": MARK}]
 
 
+def test_breakpoints_stay_with_the_parts_of_a_changed_text():
+    content = [{**TEXT, "cache_control": MARK}, {"type": "text", "text": "More."}]
+    message = AIMessage(content, additional_kwargs={"content_blocks": [THINKING, {"type": "text", "text": "other"}]})
+    wire, _ = replayed(message, ANTHROPIC)
+    assert wire["content_blocks"] == [THINKING, *content]
+
+
 SEARCH = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "x"}}
 FOUND = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [{"type": "web_search_result"}]}
 

@@ -9,8 +9,8 @@ from langchain_core.messages import AIMessageChunk, BaseMessage, HumanMessage, S
 from langchain_core.messages.utils import message_chunk_to_message
 from rich.console import Console
 
-from langchain_pollinations_portkey._terminal import printable, write_line
 from langchain_pollinations_portkey.chat_models import ChatPortkey
+from langchain_pollinations_portkey.cli.terminal import printable, write_line
 from langchain_pollinations_portkey.errors import PortkeyError
 
 HELP = """\

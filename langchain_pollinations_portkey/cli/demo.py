@@ -1,6 +1,6 @@
 """`pollinations-portkey demo`: what this package does, shown step by step through a real gateway.
 
-The steps' code stands in `_demo_steps`; this module runs it, shows its source and what came of it, and says
+The steps' code stands in `demo_steps`; this module runs it, shows its source and what came of it, and says
 what the stand-in provider answers.
 """
 
@@ -31,10 +31,10 @@ from rich.table import Table
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
-from langchain_pollinations_portkey import _demo_steps as steps
-from langchain_pollinations_portkey._model_table import as_table
-from langchain_pollinations_portkey._terminal import installation_notice, printable, stderr, write_line
 from langchain_pollinations_portkey.catalogue import Catalogue, ResolvedModel, retirement_notice
+from langchain_pollinations_portkey.cli import demo_steps as steps
+from langchain_pollinations_portkey.cli.model_table import as_table
+from langchain_pollinations_portkey.cli.terminal import installation_notice, printable, stderr, write_line
 from langchain_pollinations_portkey.gateway.credentials import KeySources, find_credentials
 from langchain_pollinations_portkey.testing import Failure, ReceivedRequest, Reply, StandInProvider, ToolCall, Usage
 

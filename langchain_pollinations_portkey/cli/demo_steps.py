@@ -1,7 +1,7 @@
 """The code that `pollinations-portkey demo` runs and shows.
 
 What is on the screen is the source of these functions, so it cannot differ from what is run. A function gets
-what its parameters name (see `_demo.Stage`); of its body everything is shown but the docstring and a last
+what its parameters name (see `demo.Stage`); of its body everything is shown but the docstring and a last
 `return` or `yield`. Hence the style: no comments that are not meant for newcomers, names as in a notebook.
 """
 
@@ -20,6 +20,7 @@ from langchain_core.tools import tool
 from pydantic import BaseModel
 
 from langchain_pollinations_portkey import Catalogue, ChatPortkey, LocalGateway, ModelEntry
+from langchain_pollinations_portkey.routing import Fallback, Target
 from langchain_pollinations_portkey.testing import StandInProvider
 
 
@@ -102,14 +103,15 @@ def structure(chat: ChatPortkey, print: Print) -> None:
     print(repr(city))
 
 
-def fall_back(chat: ChatPortkey, gateway: LocalGateway, provider: StandInProvider, print: Print) -> None:
-    """Another model steps in. This is the place to show the gateway's own `fallbacks=` once there is one."""
-    where = {"base_url": gateway.base_url, "custom_host": provider.url, "api_key": "not-needed"}
-    mistral = ChatPortkey(model="portkey-mistral", max_retries=0, **where)
-    answer = mistral.with_fallbacks([chat]).invoke("Is anybody there?")
+def fall_back(gateway: LocalGateway, provider: StandInProvider, print: Print) -> None:
+    """Another model steps in, at the gateway."""
+    mistral = Target("portkey-mistral", custom_host=provider.url)
+    claude = Target("anthropic/claude-sonnet-4-5", custom_host=provider.url)
+    chat = ChatPortkey(route=Fallback([mistral, claude]), base_url=gateway.base_url, max_retries=0)
+    answer = chat.invoke("Is anybody there?")
     print(answer.text)
     served = answer.response_metadata
-    print("Served by", served["provider"], served["model_name"])
+    print("Served by", served["last_used_option_index"], served["provider"], served["model_name"])
 
 
 def cache_prompt(chat: ChatPortkey, handbook: str) -> list[AIMessage]:

@@ -19,7 +19,8 @@ import typer
 from dotenv import load_dotenv
 from typer.core import TyperGroup
 
-from langchain_pollinations_portkey import __version__, _terminal
+from langchain_pollinations_portkey import __version__
+from langchain_pollinations_portkey.cli import terminal
 
 if TYPE_CHECKING:
     from langchain_pollinations_portkey.chat_models import ChatPortkey
@@ -36,8 +37,8 @@ class _Commands(TyperGroup):
         try:
             load_dotenv(Path.cwd() / ".env", override=False)
         except (OSError, UnicodeDecodeError) as error:
-            raise _terminal.fail(f".env in the working directory cannot be read: {error}") from None
-        with _terminal.ending_on_signals(), _terminal.reporting():
+            raise terminal.fail(f".env in the working directory cannot be read: {error}") from None
+        with terminal.ending_on_signals(), terminal.reporting():
             return super().invoke(ctx)
 
 
@@ -92,8 +93,8 @@ def models(
 
     Ends with status 1 if no row fits.
     """
-    from langchain_pollinations_portkey import _model_table
     from langchain_pollinations_portkey.catalogue import Catalogue
+    from langchain_pollinations_portkey.cli import model_table
 
     catalogue = Catalogue.default()
     rows = catalogue.search(" ".join(words or []))
@@ -101,17 +102,17 @@ def models(
         wanted = catalogue.provider(provider).id
         rows = [row for row in rows if row.provider == wanted]
     if as_json:
-        typer.echo(json.dumps(_model_table.as_json(rows, os.environ), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(model_table.as_json(rows, os.environ), indent=2, ensure_ascii=False))
     elif rows:
-        out = _terminal.stdout()
-        out.print(_model_table.as_table(rows, os.environ))
-        missing = _model_table.missing_keys(rows, os.environ)
+        out = terminal.stdout()
+        out.print(model_table.as_table(rows, os.environ))
+        missing = model_table.missing_keys(rows, os.environ)
         if missing:
             names = ", ".join(f"{' and '.join(variables)} ({name})" for name, variables in missing.items())
-            _terminal.write_line(_terminal.stderr(), f"Keys that are not set: {names}", "dim")
+            terminal.write_line(terminal.stderr(), f"Keys that are not set: {names}", "dim")
     if not rows:
         if not as_json:
-            _terminal.write_line(_terminal.stderr(), "No row of the catalogue fits.", "yellow")
+            terminal.write_line(terminal.stderr(), "No row of the catalogue fits.", "yellow")
         raise typer.Exit(1)
 
 
@@ -138,15 +139,15 @@ def gateway(
     from langchain_pollinations_portkey.gateway.local import LocalGateway, LocalGatewayError
 
     local = LocalGateway(port=port, trusted_custom_hosts=trust_host or (), all_interfaces=all_interfaces)
-    out, notes = _terminal.stdout(), _terminal.stderr()
-    with _terminal.running(local, notes):
-        _terminal.write_line(out, f"Portkey gateway at {local.base_url} (Ctrl-C stops it)", "green")
-        _terminal.write_line(out, f"export PORTKEY_GATEWAY_URL={local.base_url}", "")
+    out, notes = terminal.stdout(), terminal.stderr()
+    with terminal.running(local, notes):
+        terminal.write_line(out, f"Portkey gateway at {local.base_url} (Ctrl-C stops it)", "green")
+        terminal.write_line(out, f"export PORTKEY_GATEWAY_URL={local.base_url}", "")
         try:
             while local.pid is not None:
                 time.sleep(0.1)
         except KeyboardInterrupt:
-            _terminal.write_line(notes, "Stopped.", "dim")
+            terminal.write_line(notes, "Stopped.", "dim")
             return
         raise LocalGatewayError(f"The gateway ended by itself. It wrote:\n{local.output}")
 
@@ -186,7 +187,7 @@ def chat(  # noqa: PLR0917 - its options
     usage: Annotated[bool, typer.Option("--usage", help="Report the token counts on stderr.")] = False,
 ) -> None:
     """Ask a model; the answer is written as it comes."""
-    from langchain_pollinations_portkey._chat_session import ChatSession
+    from langchain_pollinations_portkey.cli.chat_session import ChatSession
     from langchain_pollinations_portkey.errors import PortkeyError
     from langchain_pollinations_portkey.gateway.local import LocalGateway
 
@@ -196,11 +197,11 @@ def chat(  # noqa: PLR0917 - its options
     if question is None and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise typer.BadParameter("There is nothing to ask: give a prompt, or pipe one in.")
     name = model or _default_model()
-    out, notes = _terminal.stdout(), _terminal.stderr()
+    out, notes = terminal.stdout(), terminal.stderr()
     with contextlib.ExitStack() as stack:
         url = base_url
         if start_gateway:
-            url = stack.enter_context(_terminal.running(LocalGateway(), notes)).base_url
+            url = stack.enter_context(terminal.running(LocalGateway(), notes)).base_url
         session = ChatSession(
             lambda name: _chat_model(name, url),
             name,
@@ -216,7 +217,7 @@ def chat(  # noqa: PLR0917 - its options
         try:
             session.ask(question)
         except PortkeyError as error:
-            raise _terminal.fail(_explained(error)) from None
+            raise terminal.fail(_explained(error)) from None
 
 
 def _question(prompt: str | None) -> str | None:
@@ -227,11 +228,11 @@ def _question(prompt: str | None) -> str | None:
 
 
 def _default_model() -> str:
-    from langchain_pollinations_portkey._model_table import default_model
+    from langchain_pollinations_portkey.cli.model_table import default_model
 
     name = default_model(os.environ)
     if name is None:
-        raise _terminal.fail(
+        raise terminal.fail(
             "No model was named, and no provider's key is set. Set one (OPENAI_API_KEY, ANTHROPIC_API_KEY, ...) in the "
             f"environment or in .env, or name a model with --model or PORTKEY_MODEL. `{PROGRAM} models` lists names "
             f"and keys; `{PROGRAM} demo` needs no key."
@@ -284,11 +285,11 @@ def demo(
 
     Without --model, the answers are played by a stand-in for the providers on this machine.
     """
-    from langchain_pollinations_portkey import _demo
+    from langchain_pollinations_portkey.cli import demo as demonstration
 
     if record is not None:
-        _demo.record(record)
+        demonstration.record(record)
         typer.echo(f"Wrote {record}")
         return
-    out = _terminal.stdout()
-    _demo.show(out, model=model, paced=out.is_terminal and not fast)
+    out = terminal.stdout()
+    demonstration.show(out, model=model, paced=out.is_terminal and not fast)

@@ -1,0 +1,69 @@
+"""`python -m benchmarks.features`: try every feature both ways, and write the table into the README."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import textwrap
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.features.table import FEATURES, Stage, Verdict, table
+from langchain_pollinations_portkey.gateway.local import LocalGateway
+from langchain_pollinations_portkey.testing import StandInProvider
+
+ROOT = Path(__file__).parent.parent.parent
+GATEWAYS = ROOT / ".gateways"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- features:begin -->", "<!-- features:end -->"
+
+
+def tried() -> list[tuple[str, Verdict, Verdict]]:
+    """Each feature, by the recipe and by ours."""
+    with (
+        StandInProvider() as provider,
+        LocalGateway(install_dir=GATEWAYS / "pinned") as gateway,
+        LocalGateway(install_dir=GATEWAYS / "plain") as plain,
+    ):
+        stage = Stage(gateway, plain, provider)
+        return [(feature, stage.recipe(trial), stage.ours(trial)) for feature, trial in FEATURES.items()]
+
+
+def how() -> str:
+    """The line below the table."""
+    text = (
+        f"`make features` tries each row both ways, through the real gateway ({gateway_version()}) to a stand-in for "
+        f"the provider, and writes this table; the recipe is that of Portkey's and LangChain's documentation, with "
+        f"`langchain-openai` {version('langchain-openai')}, and the better one of strict mode on and off counts."
+    )
+    return textwrap.fill(text, 115, break_on_hyphens=False, break_long_words=False)
+
+
+def gateway_version() -> str:
+    manifest = GATEWAYS / "pinned" / "node_modules" / "@portkey-ai" / "gateway" / "package.json"
+    return json.loads(manifest.read_text(encoding="utf-8"))["version"]
+
+
+def written(page: str, text: str) -> str:
+    """The page with the text between the marks."""
+    pattern = re.compile(rf"{re.escape(BEGIN)}\n.*?{re.escape(END)}", flags=re.DOTALL)
+    if not pattern.search(page):
+        raise SystemExit(f"{README} has no {BEGIN} ... {END}.")
+    return pattern.sub(lambda _: f"{BEGIN}\n\n{text}\n\n{END}", page)
+
+
+def main() -> None:
+    for name in list(os.environ):  # keys and settings of whoever runs this
+        if name.startswith(("AWS_", "LANGCHAIN_", "LANGSMITH_", "OPENAI_", "PORTKEY_")):
+            del os.environ[name]
+    rows = tried()
+    text = f"{table(rows)}\n\n{how()}"
+    README.write_text(written(README.read_text(encoding="utf-8"), text), encoding="utf-8")
+    print(text)
+    if any(ours.mark != "yes" for _, _, ours in rows):
+        raise SystemExit("ChatPortkey lacks some of them.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The command line: `pollinations-portkey`, with the extra `[cli]`. Nothing else of the package imports it."""
