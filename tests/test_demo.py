@@ -61,7 +61,7 @@ class TestPlayed:
             "│ weather({'city': 'Kyōto'}) -> 21 °C and sunny in Kyōto",
             "│ No: it is 21 °C",
             "│ City(name='Kyōto', country='Japan'",
-            "│ Served by config.targets[1] anthropic claude-sonnet-4-5",
+            "│ Served by config.targets[1] bedrock us.anthropic.claude-sonnet-4-5-20250929-v1:0",
         ):
             assert shown in text
         assert re.search(r"first call +5,225 +5,210 +0\s", text)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from langchain_pollinations_portkey.catalogue import Catalogue
-from langchain_pollinations_portkey.gateway import _install, headers
+from langchain_pollinations_portkey.gateway import _install, headers, routes
 from langchain_pollinations_portkey.gateway.local import LocalGateway
 from langchain_pollinations_portkey.notices import PortkeyWarning
 from langchain_pollinations_portkey.testing import StandInProvider
@@ -47,6 +47,12 @@ def played(
         return {"x-portkey-custom-host": provider.url, **original(target, gateway)}
 
     monkeypatch.setattr(headers, "_target_headers", at_the_stand_in)
+    of_a_route = routes._leaf_config
+
+    def target_at_the_stand_in(*arguments: Any, **options: Any) -> dict[str, Any]:
+        return {"custom_host": provider.url, **of_a_route(*arguments, **options)}
+
+    monkeypatch.setattr(routes, "_leaf_config", target_at_the_stand_in)
     # The gateway of this checkout, instead of one in the cache of whoever runs the tests.
     monkeypatch.setattr(_install, "default_folder", lambda: GATEWAYS / "pinned")
     return provider

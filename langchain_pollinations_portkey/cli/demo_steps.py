@@ -105,8 +105,8 @@ def structure(chat: ChatPortkey, print: Print) -> None:
 
 def fall_back(gateway: LocalGateway, provider: StandInProvider, print: Print) -> None:
     """Another model steps in, at the gateway."""
-    mistral = Target("portkey-mistral", custom_host=provider.url)
-    claude = Target("anthropic/claude-sonnet-4-5", custom_host=provider.url)
+    mistral = Target("portkey-mistral", custom_host=provider.url, api_key="not-needed")
+    claude = Target("claude-sonnet-4.5", custom_host=provider.url, api_key="not-needed")
     chat = ChatPortkey(route=Fallback([mistral, claude]), base_url=gateway.base_url, max_retries=0)
     answer = chat.invoke("Is anybody there?")
     print(answer.text)

@@ -422,7 +422,7 @@ class Transport:
             return
         raise failure
 
-    async def aiterate(self, response: httpx.Response) -> AsyncIterator[bytes]:
+    async def aiterate(self, response: httpx.Response) -> AsyncGenerator[bytes]:
         """`iterate`, asynchronously."""
         pieces: AsyncIterable[bytes]
         if "content-encoding" in response.headers:

@@ -36,6 +36,7 @@ class Relay:
 
     Attributes:
         connections: How many there were.
+        open: How many there are.
         answered: How many bytes of answers passed.
         break_next_request: Set it to reset the connection by which the next request comes; the gateway never
             sees that request.
@@ -48,6 +49,8 @@ class Relay:
         self._closing = threading.Event()
         self.base_url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/v1"
         self.connections = 0
+        self.open = 0
+        self._lock = threading.Lock()
         self.answered = 0
         self.break_next_request = False
         self._listener.settimeout(0.1)
@@ -69,7 +72,18 @@ class Relay:
             except OSError:
                 return
             self.connections += 1
-            threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
+            self._count(1)
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self.open += more
+
+    def _serve(self, client: socket.socket) -> None:
+        try:
+            self._pass_on(client)
+        finally:
+            self._count(-1)
 
     def _pass_on(self, client: socket.socket) -> None:
         """Carry bytes both ways, in one thread, so that a socket is never closed under another's read."""
