@@ -1,13 +1,11 @@
 """One call to the gateway: the one body behind `invoke`, `ainvoke`, `stream` and `astream`.
 
 What has to happen on the wire - ask whether the gateway can stream, send, wait, send again - is a generator
-that yields operations and takes their results (`_open`). It does no I/O, so it serves both worlds; `_run` and
-`_arun` carry the operations out, one without and one with `await`. Reading answers is pure.
+that yields operations and takes their results (`_open`); `run` and `arun` carry them out. Reading answers is pure.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 import json
@@ -15,11 +13,12 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
+from langchain_pollinations_portkey._operations import Operation, Probe, Send, Sleep, arun, run
 from langchain_pollinations_portkey._routes import RoutePlan
 from langchain_pollinations_portkey._secrets import masked_headers
 from langchain_pollinations_portkey._stream_reader import StreamReader
@@ -60,91 +59,10 @@ from langchain_pollinations_portkey.wire.losses import answer_losses, describe
 if TYPE_CHECKING:
     import httpx
 
-T = TypeVar("T")
-
 logger = logging.getLogger(__name__)
 
 _builds: dict[str, Build] = {}
 """What is known of the gateway at each origin; forgotten when its connection is lost, for it may be replaced."""
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send a request; the result is the answer."""
-
-    request: HTTPRequest
-    stream: bool
-
-    def run(self, transport: Transport) -> httpx.Response:
-        """Carry it out."""
-        return transport.send(self.request, stream=self.stream)
-
-    async def arun(self, transport: Transport) -> httpx.Response:
-        """Carry it out asynchronously."""
-        return await transport.asend(self.request, stream=self.stream)
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """Ask for the root of the gateway; the result is the status, or `None`."""
-
-    origin: str
-
-    def run(self, transport: Transport) -> int | None:
-        """Carry it out."""
-        return transport.probe(self.origin)
-
-    async def arun(self, transport: Transport) -> int | None:
-        """Carry it out asynchronously."""
-        return await transport.aprobe(self.origin)
-
-
-@dataclass(frozen=True, slots=True)
-class Sleep:
-    """Wait."""
-
-    seconds: float
-
-    def run(self, _: Transport) -> None:
-        """Carry it out."""
-        time.sleep(self.seconds)
-
-    async def arun(self, _: Transport) -> None:
-        """Carry it out asynchronously."""
-        await asyncio.sleep(self.seconds)
-
-
-Operation = Send | Probe | Sleep
-
-
-def _run(flow: Generator[Operation, Any, T], transport: Transport) -> T:
-    try:
-        operation = next(flow)
-        while True:
-            try:
-                result = operation.run(transport)
-            except PortkeyError as error:
-                operation = flow.throw(error)
-            else:
-                operation = flow.send(result)
-    except StopIteration as stop:
-        returned: T = stop.value
-        return returned
-
-
-async def _arun(flow: Generator[Operation, Any, T], transport: Transport) -> T:
-    try:
-        operation = next(flow)
-        while True:
-            try:
-                result = await operation.arun(transport)
-            except PortkeyError as error:
-                operation = flow.throw(error)
-            else:
-                operation = flow.send(result)
-    except StopIteration as stop:
-        returned: T = stop.value
-        return returned
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,20 +123,20 @@ class Call:
         """Send the request and read its answer."""
         if self._fetching.stream:
             return result_of_chunks(list(self._chunks()))
-        return self._read(_run(self._open(), self.transport))
+        return self._read(run(self._open(), self.transport))
 
     async def ainvoke(self) -> ChatResult:
         """`invoke`, asynchronously."""
         if self._fetching.stream:
             return result_of_chunks([chunk async for chunk in self._achunks()])
-        return self._read(await _arun(self._open(), self.transport))
+        return self._read(await arun(self._open(), self.transport))
 
     def events(self) -> Iterator[ChatGenerationChunk]:
         """Send the request and hand out the chunks of its answer as they come."""
         if self._fetching.stream:
             yield from self._chunks()
         else:
-            yield from chunks_of_result(self._read(_run(self._open(), self.transport)))
+            yield from chunks_of_result(self._read(run(self._open(), self.transport)))
 
     async def aevents(self) -> AsyncGenerator[ChatGenerationChunk]:
         """`events`, asynchronously."""
@@ -227,12 +145,12 @@ class Call:
                 async for chunk in chunks:
                     yield chunk
         else:
-            for chunk in chunks_of_result(self._read(await _arun(self._open(), self.transport))):
+            for chunk in chunks_of_result(self._read(await arun(self._open(), self.transport))):
                 yield chunk
 
     def _chunks(self) -> Iterator[ChatGenerationChunk]:
         """The chunks of an answer that comes as a stream."""
-        response = _run(self._open(), self.transport)
+        response = run(self._open(), self.transport)
         reader = StreamReader(self, response)
         try:
             for data in self.transport.iterate(response):
@@ -245,7 +163,7 @@ class Call:
 
     async def _achunks(self) -> AsyncGenerator[ChatGenerationChunk]:
         """`_chunks`, asynchronously."""
-        response = await _arun(self._open(), self.transport)
+        response = await arun(self._open(), self.transport)
         reader = StreamReader(self, response)
         try:
             async with contextlib.aclosing(self.transport.aiterate(response)) as pieces:
