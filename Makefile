@@ -9,6 +9,7 @@
 #   make demo-recording                the picture of the demo, docs/demo.svg
 #   make cassettes                     record the exchanges in cassettes/ anew, through the real gateway
 #   make features                      what arrives, beside ChatOpenAI with headers: the README's table
+#   make standard                      LangChain's standard tests, on other chat models
 #   make bench                         what calls cost, beside other LangChain models; a minute
 #   make bench-full                    the same with all of them and at all sizes; half an hour
 
@@ -21,7 +22,7 @@ TEST ?= tests
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup gateways demo demo-recording test lint format cassettes features bench bench-full clean
+.PHONY: help setup gateways demo demo-recording test lint format cassettes features standard bench bench-full clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -88,6 +89,10 @@ bench: $(VENV)-bench/.stamp
 
 bench-full: $(VENV)-bench/.stamp
 	@$(VENV)-bench/bin/python -m benchmarks --full --publish $(ARGS)
+
+# Counts what other models pass of the suite that tests/standard runs on ours; failing tests are the result.
+standard: $(VENV)-bench/.stamp
+	-@$(VENV)-bench/bin/python -m pytest benchmarks/standard -q --no-header --tb=no -W ignore -o filterwarnings= -p no:cacheprovider
 
 clean:
 	rm -rf $(VENV) $(VENV)-bench .gateways .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
