@@ -85,6 +85,7 @@ ROUTE_OPTIONS = frozenset(
         "fallbacks",
         "load_balance",
         "portkey_config",
+        "download_images",
     )
 )
 """Options of a call that say whom to ask and how."""

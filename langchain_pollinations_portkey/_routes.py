@@ -118,6 +118,14 @@ def targets_of(route: Route) -> list[RouteTarget]:
     return [target for one in inner for target in targets_of(one)]
 
 
+def options_of(target: RouteTarget | str) -> dict[str, Any]:
+    """What a target of a route says, as the options of a call."""
+    if isinstance(target, str):
+        return {"model": target}
+    names = ("model", "provider", "api_key", "custom_host", "provider_options")
+    return {name: value for name in names if (value := getattr(target, name))}
+
+
 def ready_route(route: Route, ready: Callable[[RouteTarget], Target]) -> Node:
     """Find model and credentials of every target of a route.
 

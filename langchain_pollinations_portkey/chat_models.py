@@ -27,6 +27,7 @@ from langchain_pollinations_portkey._routes import (
     RoutePlan,
     chosen_route,
     config_header,
+    options_of,
     plan_route,
     ready_route,
     targets_of,
@@ -36,6 +37,7 @@ from langchain_pollinations_portkey._version import __version__
 from langchain_pollinations_portkey.catalogue import Provider, ResolvedModel
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError
 from langchain_pollinations_portkey.gateway.credentials import Credentials, CredentialsNeedIO
+from langchain_pollinations_portkey.gateway.downloads import adownload, download
 from langchain_pollinations_portkey.gateway.headers import Target
 from langchain_pollinations_portkey.gateway.routes import Branch
 from langchain_pollinations_portkey.gateway.settings import GatewaySettings
@@ -44,9 +46,11 @@ from langchain_pollinations_portkey.routing import Route
 from langchain_pollinations_portkey.routing import Target as RouteTarget
 from langchain_pollinations_portkey.wire import blocks
 from langchain_pollinations_portkey.wire.chat.cache_control import PromptCachePolicy
+from langchain_pollinations_portkey.wire.chat.downloads import images_needed, with_downloaded
 from langchain_pollinations_portkey.wire.chat.request import ChatRequest, build_request
 from langchain_pollinations_portkey.wire.chat.structured import Method, Schema, plan_structured_output, with_raw
 from langchain_pollinations_portkey.wire.chat.tools import ToolLike, tool_choice_to_wire, tools_to_wire
+from langchain_pollinations_portkey.wire.usage import added_counts
 
 if TYPE_CHECKING:
     from langchain_core.language_models.chat_models import _ChatModelBinding
@@ -127,6 +131,10 @@ class ChatPortkey(GatewayModel, BaseChatModel):
     prompt_caching: Literal["auto", "off"] | PromptCachePolicy = "off"
     """Whether to set cache breakpoints by itself, for providers that have them (Claude, Amazon Nova): `"auto"`, or
     a `PromptCachePolicy` that says how long and how many."""
+
+    download_images: bool = False
+    """Whether to fetch images and files given by URL for providers that need their bytes (Bedrock): public addresses
+    only, 20 MB at most. Without it such a message is refused."""
 
     fallbacks: list[Any] = Field(default_factory=list)
     """Models that answer, in this order, when this one fails: names, or what `routing` has. The gateway carries it
@@ -220,7 +228,7 @@ class ChatPortkey(GatewayModel, BaseChatModel):
         for output in llm_outputs:
             for key, value in (output or {}).items():
                 if key == "token_usage":
-                    combined[key] = _added_counts(combined.get(key), value)
+                    combined[key] = added_counts(combined.get(key), value)
                 else:
                     combined[key] = value
         return combined
@@ -234,6 +242,7 @@ class ChatPortkey(GatewayModel, BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
+        messages = self._downloaded(messages, kwargs)
         return self._prepare(messages, stop, kwargs, stream=False).invoke()
 
     async def _agenerate(
@@ -252,6 +261,7 @@ class ChatPortkey(GatewayModel, BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
+        messages = self._downloaded(messages, kwargs)
         for chunk in self._prepare(messages, stop, kwargs, stream=True).events():
             if run_manager is not None:
                 run_manager.on_llm_new_token(str(chunk.message.content), chunk=chunk)
@@ -385,7 +395,7 @@ class ChatPortkey(GatewayModel, BaseChatModel):
             route = {**route, "extra_headers": {**(route.get("extra_headers") or {}), "x-portkey-config": header}}
         plan: RoutePlan | None = None
         if chosen is None or isinstance(chosen, str | RouteTarget):
-            own = route if chosen is None else {**route, **_options_of(chosen)}
+            own = route if chosen is None else {**route, **options_of(chosen)}
             model = self._resolve(own, hosted=gateway.hosted)
             if brings_keys:
                 target = Target(model, Credentials())
@@ -421,6 +431,9 @@ class ChatPortkey(GatewayModel, BaseChatModel):
         self, messages: list[BaseMessage], stop: list[str] | None, options: Mapping[str, Any], *, stream: bool
     ) -> Call:
         """`_prepare`, in a thread where AWS's credentials have to be looked for."""
+        urls = self._files_needed(messages, options)
+        if urls:
+            messages = with_downloaded(messages, await adownload(urls))
         try:
             return self._prepare(messages, stop, options, stream=stream, may_wait=False)
         except CredentialsNeedIO:
@@ -444,6 +457,17 @@ class ChatPortkey(GatewayModel, BaseChatModel):
             **self.model_kwargs,
         }
 
+    def _files_needed(self, messages: list[BaseMessage], options: Mapping[str, Any]) -> list[str]:
+        """URLs of what some provider that may answer needs as bytes, if the user wants it fetched."""
+        if not options.get("download_images", self.download_images):
+            return []
+        needed = (url for provider in self._providers(options) for url in images_needed(messages, provider))
+        return list(dict.fromkeys(needed))
+
+    def _downloaded(self, messages: list[BaseMessage], options: Mapping[str, Any]) -> list[BaseMessage]:
+        urls = self._files_needed(messages, options)
+        return with_downloaded(messages, download(urls)) if urls else messages
+
     def _providers(self, options: Mapping[str, Any]) -> list[Provider]:
         """Who may answer a call with these options, the first choice first."""
         hosted = self._is_hosted()
@@ -451,7 +475,7 @@ class ChatPortkey(GatewayModel, BaseChatModel):
         chosen = chosen_route({key: options.get(key, getattr(self, key)) for key in ROUTE_NAMES}, name)
         if chosen is None:
             return [self._resolve(options, hosted=hosted).provider]
-        return [self._resolve(_options_of(target), hosted=hosted).provider for target in targets_of(chosen)]
+        return [self._resolve(options_of(target), hosted=hosted).provider for target in targets_of(chosen)]
 
     def _ready(
         self, chosen: Route, name: str, route: Mapping[str, Any], gateway: GatewaySettings, *, may_wait: bool
@@ -460,7 +484,7 @@ class ChatPortkey(GatewayModel, BaseChatModel):
 
         def ready(one: RouteTarget) -> Target:
             # What a call says about its model holds for the target of that name; others have what is theirs.
-            own = {**(route if one.model == name else {}), **_options_of(one)}
+            own = {**(route if one.model == name else {}), **options_of(one)}
             model = self._resolve(own, hosted=gateway.hosted)
             return self._target(model, own, gateway, may_wait=may_wait)
 
@@ -475,20 +499,3 @@ def _with_usage(body: dict[str, Any], model: ResolvedModel) -> dict[str, Any]:
     if "stream_options" in body or "stream_options" in model.provider.quirks.drops:
         return body
     return {**body, "stream_options": {"include_usage": True}}
-
-
-def _options_of(target: RouteTarget | str) -> dict[str, Any]:
-    """What a target of a route says, as the options of a call."""
-    if isinstance(target, str):
-        return {"model": target}
-    names = ("model", "provider", "api_key", "custom_host", "provider_options")
-    return {name: value for name in names if (value := getattr(target, name))}
-
-
-def _added_counts(one: Any, other: Any) -> Any:
-    """Add two nested dicts of numbers."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return {key: _added_counts(one.get(key), other.get(key)) for key in {**one, **other}}
-    if one is None or other is None:
-        return other if one is None else one
-    return one + other

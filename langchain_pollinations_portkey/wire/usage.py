@@ -150,3 +150,12 @@ def _count(source: Mapping[str, Any], key: str) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
         return None
     return int(value)
+
+
+def added_counts(one: Any, other: Any) -> Any:
+    """Add token counts up: numbers, or dicts of them, either of which may be missing."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return {key: added_counts(one.get(key), other.get(key)) for key in {**one, **other}}
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other

@@ -61,7 +61,7 @@ def render_tool_result_part(part: TextPart | MediaPart, provider: Provider) -> d
     source = (
         {"type": "url", "url": part.url}
         if part.url
-        else {"type": "base64", "media_type": _type(part), "data": part.data}
+        else {"type": "base64", "media_type": _type(part), "data": part.base64}
     )
     return _marked({"type": "image" if part.kind == "image" else "document", "source": source}, part, provider)
 
@@ -97,7 +97,7 @@ def _refuse_missing_bytes(part: MediaPart, provider: Provider) -> None:
     if part.url is not None and needs_bytes(part, provider):
         raise MissingBytesError(
             f"{provider.title} takes no {part.kind} by URL ({_short(part.url)}) through this gateway; give its bytes "
-            "as base64.",
+            "as base64, or set download_images=True to have it fetched.",
             part.url,
         )
 
@@ -144,7 +144,7 @@ def _gateway_file(part: MediaPart) -> dict[str, Any]:
     if part.url:
         file["file_url"] = part.url
     else:
-        file["file_data"] = part.data
+        file["file_data"] = part.base64
     name = re.sub(r"\s+", " ", re.sub(r"[^A-Za-z0-9\s()\[\]-]", " ", part.filename or "")).strip()
     if name:
         file["file_name"] = name[:200]
@@ -156,11 +156,12 @@ def _render_audio(part: MediaPart, provider: Provider) -> dict[str, Any]:
         raise UnsupportedContentError(f"{provider.title} takes no audio through this gateway.")
     if provider.dialect == "google":  # as `input_audio` only some formats keep their type on the way
         return {"type": "image_url", "image_url": _with_type({"url": _url(part)}, part, provider)}
-    if not part.data:
+    data = part.base64
+    if not data:
         raise UnsupportedContentError("audio can only be sent as bytes; give it as base64.")
     subtype = part.mime_type.partition("/")[2] or "wav"
     audio_format = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav"}.get(subtype, subtype)
-    return {"type": "input_audio", "input_audio": {"data": part.data, "format": audio_format}}
+    return {"type": "input_audio", "input_audio": {"data": data, "format": audio_format}}
 
 
 def _render_video(part: MediaPart, provider: Provider) -> dict[str, Any]:
@@ -183,9 +184,9 @@ def _type(part: MediaPart) -> str:
     """The media type: as declared, else as the first bytes or the end of the URL tell it. Claude checks it."""
     if part.mime_type:
         return "image/jpeg" if part.mime_type == "image/jpg" else part.mime_type
-    if part.data:
+    if part.data or part.data_url:
         family = part.kind if part.kind != "file" else "application"
-        begins = (kind for start, kind in _FIRST_BYTES.items() if part.data.startswith(start))
+        begins = (kind for start, kind in _FIRST_BYTES.items() if part.begins_with(start))
         found = next((kind for kind in begins if kind.startswith(family)), None)
     else:
         found, _ = mimetypes.guess_type(urlsplit(part.url or "").path)
@@ -204,7 +205,12 @@ _FIRST_BYTES = {
 
 def _url(part: MediaPart) -> str:
     """The part as one URL; a data URL has exactly one `;`, else the gateway drops it."""
-    return part.url or f"data:{_type(part)};base64,{part.data}"
+    if part.url:
+        return part.url
+    header = f"data:{_type(part)};base64,"
+    if part.data_url is not None and part.data_url.startswith(header):
+        return part.data_url
+    return header + str(part.base64)
 
 
 def _short(url: str, limit: int = 60) -> str:
