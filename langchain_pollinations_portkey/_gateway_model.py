@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, Valid
 from langchain_pollinations_portkey import _debug
 from langchain_pollinations_portkey._options import complete_arguments
 from langchain_pollinations_portkey._secrets import comparable_headers, digest, is_secret, without_secrets
+from langchain_pollinations_portkey._tracing import metadata_of, trace_id_of
 from langchain_pollinations_portkey.catalogue import Catalogue, ResolvedModel, retirement_notice
 from langchain_pollinations_portkey.catalogue.lookup import RetiredModelWarning
 from langchain_pollinations_portkey.errors import MissingCredentialsError, PortkeyConfigurationError
@@ -82,7 +83,11 @@ class GatewayModel(BaseModel):
     """How often a failed request may be repeated, by the gateway and this client together; 0 sends it once."""
 
     trace_id: str | None = None
-    """An id that the gateway hands back."""
+    """An id that the gateway hands back; LangChain's id of the whole run if not given, so that the calls of one agent
+    run belong together."""
+
+    metadata_from_run: bool = False
+    """Whether to send the plain values of the run's metadata and its tags along as `portkey_metadata`."""
 
     portkey_metadata: dict[str, Any] | None = None
     """Facts for the gateway's conditional routing and the hosted service's logs; not LangChain's `metadata`."""
@@ -304,7 +309,7 @@ class GatewayModel(BaseModel):
             tell(Notice(SecurityWarning, ("plain-http", gateway.base_url), text))
         return Target(model, credentials, host)
 
-    def _request_settings(self, route: Mapping[str, Any], *, primary: bool = True) -> RequestSettings:
+    def _request_settings(self, route: Mapping[str, Any], *, primary: bool = True, run: Any = None) -> RequestSettings:
         """What to tell the gateway besides the target. The constructor's secret headers are for its own provider."""
         own = {name: value for name, value in self.default_headers.items() if primary or not is_secret(name)}
 
@@ -312,8 +317,8 @@ class GatewayModel(BaseModel):
             return route[name] if name in route else getattr(self, name)  # `None` in a call means: not at all
 
         return RequestSettings(
-            trace_id=chosen("trace_id"),
-            metadata=chosen("portkey_metadata") or {},
+            trace_id=chosen("trace_id") or ("trace_id" not in route and trace_id_of(run)) or None,
+            metadata={**(metadata_of(run) if self.metadata_from_run else {}), **(chosen("portkey_metadata") or {})},
             forward_headers=tuple(chosen("forward_headers") or ()),
             headers={**own, **(route.get("extra_headers") or {})},
         )

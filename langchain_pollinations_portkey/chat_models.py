@@ -239,20 +239,20 @@ class ChatPortkey(GatewayModel, BaseChatModel):
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
+        run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
         messages = self._downloaded(messages, kwargs)
-        return self._prepare(messages, stop, kwargs, stream=False).invoke()
+        return self._prepare(messages, stop, kwargs, stream=False, run=run_manager).invoke()
 
     async def _agenerate(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return await (await self._aprepare(messages, stop, kwargs, stream=False)).ainvoke()
+        return await (await self._aprepare(messages, stop, kwargs, stream=False, run=run_manager)).ainvoke()
 
     def _stream(
         self,
@@ -262,7 +262,7 @@ class ChatPortkey(GatewayModel, BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         messages = self._downloaded(messages, kwargs)
-        for chunk in self._prepare(messages, stop, kwargs, stream=True).events():
+        for chunk in self._prepare(messages, stop, kwargs, stream=True, run=run_manager).events():
             if run_manager is not None:
                 run_manager.on_llm_new_token(str(chunk.message.content), chunk=chunk)
             yield chunk
@@ -274,7 +274,7 @@ class ChatPortkey(GatewayModel, BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        call = await self._aprepare(messages, stop, kwargs, stream=True)
+        call = await self._aprepare(messages, stop, kwargs, stream=True, run=run_manager)
         async with contextlib.aclosing(call.aevents()) as chunks:
             async for chunk in chunks:
                 if run_manager is not None:
@@ -367,6 +367,7 @@ class ChatPortkey(GatewayModel, BaseChatModel):
         options: Mapping[str, Any],
         *,
         stream: bool,
+        run: Any = None,
         may_wait: bool = True,
     ) -> Call:
         """Understand the model's name, find its key, write the request; nothing is sent."""
@@ -420,7 +421,7 @@ class ChatPortkey(GatewayModel, BaseChatModel):
             target=target,
             plan=plan,
             gateway=gateway,
-            settings=self._request_settings(route, primary=primary),
+            settings=self._request_settings(route, primary=primary, run=run),
             transport=self._transport(),
             stream=stream,
             timeout=route.get("timeout", self.request_timeout),
@@ -428,16 +429,22 @@ class ChatPortkey(GatewayModel, BaseChatModel):
         )
 
     async def _aprepare(
-        self, messages: list[BaseMessage], stop: list[str] | None, options: Mapping[str, Any], *, stream: bool
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        options: Mapping[str, Any],
+        *,
+        stream: bool,
+        run: Any = None,
     ) -> Call:
         """`_prepare`, in a thread where AWS's credentials have to be looked for."""
         urls = self._files_needed(messages, options)
         if urls:
             messages = with_downloaded(messages, await adownload(urls))
         try:
-            return self._prepare(messages, stop, options, stream=stream, may_wait=False)
+            return self._prepare(messages, stop, options, stream=stream, run=run, may_wait=False)
         except CredentialsNeedIO:
-            return await asyncio.to_thread(self._prepare, messages, stop, options, stream=stream)
+            return await asyncio.to_thread(self._prepare, messages, stop, options, stream=stream, run=run)
 
     def _body_defaults(self) -> dict[str, Any]:
         return {
