@@ -1,13 +1,13 @@
 """A first chat, whole and streamed: `python examples/first_chat.py`.
 
-Needs a gateway (`npx @portkey-ai/gateway`) and the key of the model's provider (`OPENAI_API_KEY`).
+Needs a gateway (`npx @portkey-ai/gateway`) and the key of the model's provider (`MISTRAL_API_KEY`).
 """
 
 from langchain_core.prompts import ChatPromptTemplate
 
 from langchain_pollinations_portkey import ChatPortkey
 
-model = ChatPortkey(model="portkey-gpt4", temperature=0.3)
+model = ChatPortkey(model="portkey-mistral", temperature=0.3)
 prompt = ChatPromptTemplate.from_messages([("system", "You explain things to a {reader}."), ("human", "{question}")])
 chain = prompt | model
 

@@ -297,7 +297,7 @@ class Call:
         if self._check_sent:
             body = decode_body(content)
             if isinstance(body, Mapping) and "hook_results" in body:
-                content = _encode(plain_build.without_check(body))
+                content = json.dumps(plain_build.without_check(body)).encode()
         return detached(response, content, self._secrets)
 
     @property
@@ -308,7 +308,9 @@ class Call:
 
     def _hints(self, asked: Target, *, broken_stream: bool) -> dict[type[PortkeyError], str]:
         model, credentials = asked.model, asked.credentials
-        variables = " or ".join(model.provider.key_variables) or "the provider's key"
+        pair = model.provider.auth == "aws" and credentials.key is None
+        names = ("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",) if pair else model.provider.key_variables
+        variables = " or ".join(names) or "the provider's key"
         where = "PORTKEY_API_KEY, which was forwarded as its key" if credentials.forwarded else variables
         missing = "`Catalogue.default()` lists the names that are known."
         if model.entry is not None:
@@ -353,7 +355,7 @@ class Call:
             return read_answer(body, requested_model=asked.target.model.model, quirks=quirks, facts=facts)
         except PortkeyInvalidResponseError as error:
             described = status_error(
-                detached(response, _encode(body) if isinstance(body, Mapping) else content, self._secrets)
+                detached(response, json.dumps(body).encode() if isinstance(body, Mapping) else content, self._secrets)
             )
             if isinstance(described, PortkeyInvalidResponseError):
                 described.args = error.args
@@ -424,7 +426,7 @@ def _retries_that_fit(retries: int, seconds: float | None) -> int:
 def _encode(body: Mapping[str, Any]) -> bytes:
     try:
         return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-    except (TypeError, ValueError) as error:  # UnicodeEncodeError (half a surrogate pair) is a ValueError
+    except (TypeError, ValueError, RecursionError) as error:  # half a surrogate pair is a ValueError too
         raise PortkeyConfigurationError(f"The request cannot be written as JSON: {error}") from None
 
 

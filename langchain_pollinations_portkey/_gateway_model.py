@@ -274,6 +274,10 @@ class GatewayModel(BaseModel):
             options = {**model.entry.options, **options}
         host = route.get("custom_host", host)
         host = normalise_custom_host(host) if host else None
+        if host is None and provider.own_host is not None and not gateway.hosted:
+            raise PortkeyConfigurationError(
+                f"{provider.title} runs where you say: pass custom_host={provider.own_host!r}, or where it is."
+            )
         options = {**options, **(route.get("provider_options") or {})}
         check_option_names(provider, options)
         catalogue = Catalogue.default()

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from langchain_pollinations_portkey._secrets import is_secret
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError
 from langchain_pollinations_portkey.gateway.headers import fields_of_headers
 from langchain_pollinations_portkey.notices import LossWarning, Notice, tell
@@ -187,6 +188,8 @@ def _checked_kwargs(given: Mapping[str, Any], names: Mapping[str, str]) -> dict[
         raise PortkeyConfigurationError(
             f"{misplaced[0]!r} in model_kwargs would become a part of the request body; pass it as an argument."
         )
+    for name in kwargs:
+        _refuse_misplaced(name)
     return kwargs
 
 
@@ -253,6 +256,21 @@ def hidden_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return hidden
 
 
+def _refuse_misplaced(name: str) -> None:
+    """Refuse what must not end in a request body: it would be seen in dumps and traces, and go to the gateway.
+
+    Raises:
+        PortkeyConfigurationError: The name is that of a key, or of an address.
+    """
+    if is_secret(name) or name in ("key", "token"):
+        raise PortkeyConfigurationError(
+            f"There is no option {name!r}. Keys are given as api_key=... (of the model's provider), "
+            "api_keys={'provider': ...} or provider_options={...}, where they are kept out of dumps and traces."
+        )
+    if name in ("api_base", "endpoint") or name.endswith("_api_base"):
+        raise PortkeyConfigurationError(f"There is no option {name!r}. The gateway's address is base_url=...")
+
+
 def unknown_option(name: str, known: Iterable[str]) -> Notice:
     """What to say about an option that is not known.
 
@@ -262,6 +280,7 @@ def unknown_option(name: str, known: Iterable[str]) -> Notice:
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.8)
     if near:
         raise PortkeyConfigurationError(f"There is no option {name!r}. Did you mean {near[0]!r}?")
+    _refuse_misplaced(name)
     text = (
         f"{name!r} is no option known to this package. It is put into the request body, and the gateway drops "
         "parameters that it does not know."

@@ -35,7 +35,7 @@ from langchain_pollinations_portkey._routes import (
 from langchain_pollinations_portkey._secrets import digest
 from langchain_pollinations_portkey._version import __version__
 from langchain_pollinations_portkey.catalogue import Provider, ResolvedModel
-from langchain_pollinations_portkey.errors import PortkeyConfigurationError
+from langchain_pollinations_portkey.errors import MissingCredentialsError, PortkeyConfigurationError
 from langchain_pollinations_portkey.gateway.credentials import Credentials, CredentialsNeedIO
 from langchain_pollinations_portkey.gateway.downloads import adownload, download
 from langchain_pollinations_portkey.gateway.headers import Target
@@ -493,7 +493,10 @@ class ChatPortkey(GatewayModel, BaseChatModel):
             # What a call says about its model holds for the target of that name; others have what is theirs.
             own = {**(route if one.model == name else {}), **options_of(one)}
             model = self._resolve(own, hosted=gateway.hosted)
-            return self._target(model, own, gateway, may_wait=may_wait)
+            try:
+                return self._target(model, own, gateway, may_wait=may_wait)
+            except MissingCredentialsError as error:
+                raise MissingCredentialsError(f"For {one.model!r} of the route: {error}") from None
 
         node = ready_route(chosen, ready)
         if not isinstance(node, Branch):  # a single target is no route

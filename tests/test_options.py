@@ -8,6 +8,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from langchain_pollinations_portkey import ChatPortkey
 from langchain_pollinations_portkey._options import (
     BODY_OPTIONS,
     ROUTE_OPTIONS,
@@ -176,3 +177,15 @@ def test_keys_among_options_become_secrets():
     assert hidden["extra_headers"]["authorization"].get_secret_value() == "k"
     assert hidden["n"] == 2
     assert options["api_key"] == "k"
+
+
+@pytest.mark.parametrize("name", ["openai_api_key", "aws_secret_access_key", "token", "virtual_key", "openai_api_base"])
+def test_keys_and_addresses_never_become_a_part_of_the_body(name):
+    for give in (
+        lambda: ChatPortkey(model="openai/a", **{name: "sentinel"}),
+        lambda: ChatPortkey(model="openai/a", model_kwargs={name: "sentinel"}),
+        lambda: split_options({name: "sentinel"}),
+    ):
+        with pytest.raises(PortkeyConfigurationError, match=name) as raised:
+            give()
+        assert "sentinel" not in str(raised.value)

@@ -154,6 +154,8 @@ class Provider:
         dialect: Which translation the gateway applies.
         auth: How it is paid.
         hosts: Host names that are the provider's own; a host under one of them counts too.
+        own_host: The URL of a usual installation of a provider that runs where the user says; calls of it need a
+            `custom_host`.
         key_variables: Environment variables that hold its key, first wins.
         options: Its settings by key.
         quirks: What is particular about it.
@@ -169,6 +171,7 @@ class Provider:
     dialect: Dialect = "openai"
     auth: Auth = "bearer"
     hosts: tuple[str, ...] = ()
+    own_host: str | None = None
     key_variables: tuple[str, ...] = ()
     options: Mapping[str, ProviderOption] = field(default_factory=dict)
     quirks: Quirks = field(default_factory=Quirks)

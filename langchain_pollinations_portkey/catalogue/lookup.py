@@ -350,11 +350,15 @@ class Catalogue:
         return PortkeyConfigurationError(f"{name!r} is no provider of the gateway. {hint}")
 
     def _unknown_model(self, state: _State, name: str, *, hosted: bool) -> UnknownModelError:
-        targets = [f"{entry.provider}/{entry.model}" for entry in state.models.values()]
+        alive = [entry for entry in state.models.values() if entry.retired is None]
+        targets = [f"{entry.provider}/{entry.model}" for entry in alive]
         head, _, rest = name.partition("/")
         if rest:  # a misspelt provider: its right name with the same model
             heads = names.nearest(head, self._provider_ids, limit=1)
             targets += [f"{self._provider_ids[other]}/{rest}" for other in heads]
+        known = self._provider_ids.get(name.partition(":")[0])
+        if known is not None and ":" in name:  # LangChain's init_chat_model writes a colon
+            return UnknownModelError(f'{name!r}: write "{known}/{name.partition(":")[2]}", with a slash.')
         near = names.nearest(name, [*state.models, *targets])
         hint = f"Did you mean {names.listed(near)}? " if near else ""
         if name.startswith("@"):

@@ -237,7 +237,7 @@ class LocalGateway:
         """The last lines that the gateway wrote, stdout and stderr together, without colours."""
         return "\n".join(self._child.lines.copy()) if self._child is not None else ""
 
-    def start(self) -> None:
+    def start(self) -> Self:
         """Install the gateway if need be, start it and wait until it answers; nothing if it is running.
 
         Raises:
@@ -246,7 +246,7 @@ class LocalGateway:
         """
         with self._lock:
             if self.pid is not None:
-                return
+                return self
             self.stop()
             node = find_node()
             script = self._script()
@@ -262,6 +262,7 @@ class LocalGateway:
                 child.end()
                 raise
             logger.info("Gateway at %s (pid %d, Node %s)", self.base_url, child.process.pid, node.version)
+        return self
 
     def stop(self) -> None:
         """End the gateway at once; open streams are cut. Nothing if it is not running."""
@@ -270,11 +271,11 @@ class LocalGateway:
                 self._finalizer()
                 self._finalizer = None
 
-    async def astart(self) -> None:
+    async def astart(self) -> Self:
         """`start` in a thread. A cancellation waits for the thread, and leaves nothing running."""
         starting = asyncio.get_running_loop().run_in_executor(None, self.start)
         try:
-            await asyncio.shield(starting)
+            return await asyncio.shield(starting)
         except asyncio.CancelledError:
             # A thread cannot be cancelled: let it end, then take back what it started.
             await asyncio.wait([starting])
@@ -287,8 +288,7 @@ class LocalGateway:
         await asyncio.to_thread(self.stop)
 
     def __enter__(self) -> Self:
-        self.start()
-        return self
+        return self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -296,8 +296,7 @@ class LocalGateway:
         self.stop()
 
     async def __aenter__(self) -> Self:
-        await self.astart()
-        return self
+        return await self.astart()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -362,7 +361,7 @@ def _host_names(given: Sequence[str]) -> tuple[str, ...]:
 
 def _taken(port: int) -> LocalGatewayError:
     return LocalGatewayError(
-        f"Port {port} is taken by another process. Choose another `port`, or leave it out for a free one."
+        f"Port {port} is taken by another process. Choose another one, if it is not a gateway that runs already."
     )
 
 

@@ -42,7 +42,7 @@ def normalise_base_url(url: str) -> str:
         PortkeyConfigurationError: It is no http(s) URL, or holds a user name, a password or a query.
     """
     parts = _split(url, "base_url", DEFAULT_BASE_URL)
-    path = parts.path.rstrip("/")
+    path = parts.path.rstrip("/").removesuffix("/chat/completions")
     return f"{parts.scheme}://{parts.netloc}{path if path.endswith('/v1') else f'{path}/v1'}"
 
 

@@ -139,7 +139,14 @@ class StandInProvider:
     # What tests set
 
     def script(self, *answers: Scripted) -> None:
-        """Queues answers for the requests to come, first in, first out; after them the default again."""
+        """Queues answers for the requests to come, first in, first out; after them the default again.
+
+        Raises:
+            TypeError: something is no answer.
+        """
+        for answer in answers:
+            if not isinstance(answer, Scripted):
+                raise TypeError(f"script() takes Reply, Failure and RawAnswer, not {type(answer).__name__}")
         self._script.extend(answers)
 
     def answer_with(self, handler: Handler | None) -> None:

@@ -99,7 +99,9 @@ def test_integrations_of_the_hosted_portkey(catalogue, name, options, expected):
 @pytest.mark.parametrize(
     ("name", "options", "error", "says"),
     [
-        ("gtp-4", {}, UnknownModelError, ['"openai/gpt-4"', "Catalogue.register()"]),
+        ("mistral-large-latst", {}, UnknownModelError, ['"mistral-ai/mistral-large-latest"', "Catalogue.register()"]),
+        ("gpt-4", {}, UnknownModelError, ['"provider/model"']),
+        ("openai:gpt-5", {}, UnknownModelError, ['"openai/gpt-5"']),
         ("portkey-lama", {}, UnknownModelError, ['"portkey-llama"']),
         ("antropic/claude-x", {}, UnknownModelError, ['"anthropic/claude-x"']),
         ("PORTKEY-GPT4", {}, UnknownModelError, ['"portkey-gpt4"']),
