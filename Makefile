@@ -4,6 +4,7 @@
 #   make demo MODEL=portkey-claude     the same with a real model and your key for it
 #   make test                          all tests, the real gateway's among them
 #   make test TEST=tests/wire          some of them
+#   make soak                          the fault suite with its long forms, and its counts in docs/faults.md; ten minutes
 #   make lint                          formatting, style, types, the floors of the house
 #   make format                        let ruff write what it can
 #   make demo-recording                the picture of the demo, docs/demo.svg
@@ -22,7 +23,7 @@ TEST ?= tests
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup gateways demo demo-recording test lint format cassettes features standard bench bench-full clean
+.PHONY: help setup gateways demo demo-recording test soak lint format cassettes features standard bench bench-full clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -57,6 +58,9 @@ gateways: setup
 
 test: gateways
 	$(BIN)/python -m pytest $(TEST) $(ARGS)
+
+soak: gateways
+	$(BIN)/python -m pytest tests/faults --soak --fault-counts docs/faults.md --show-capture=no $(ARGS)
 
 lint: setup
 	$(BIN)/ruff format --check .

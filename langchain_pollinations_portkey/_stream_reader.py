@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.outputs import ChatGenerationChunk
 
+from langchain_pollinations_portkey._json import loads
 from langchain_pollinations_portkey.errors import (
     PortkeyConnectionError,
     PortkeyError,
@@ -61,8 +61,12 @@ class StreamReader:
         self._whole: list[bytes] | None = None  # the pieces of a body that is one JSON document
         self._given: list[AIMessageChunk] = []  # as they were given; LangChain changes what its chunks hold
 
-    def feed(self, data: bytes) -> Iterator[ChatGenerationChunk]:
-        """Take the next bytes of the body."""
+    def feed(self, data: bytes) -> Iterable[ChatGenerationChunk]:
+        """Take the next bytes of the body.
+
+        Nearly always they are one whole event, whose chunks come back as a list. What comes in several events is
+        given out event by event, so that an error in one does not take the chunks of those before it along.
+        """
         self._call.check_time()
         if not self._begun:
             self._begun = bool(data.strip())
@@ -70,8 +74,14 @@ class StreamReader:
                 self._whole = []  # one JSON document, although a stream was asked for
         if self._whole is not None:
             self._whole.append(data)
-            return
-        for event in self._decoder.feed(data):
+            return ()
+        events = self._decoder.feed(data)
+        if len(events) == 1:
+            return self._event(events[0])
+        return self._events(events)
+
+    def _events(self, events: list[bytes]) -> Iterator[ChatGenerationChunk]:
+        for event in events:
             yield from self._event(event)
 
     def finish(self) -> Iterator[ChatGenerationChunk]:
@@ -117,26 +127,29 @@ class StreamReader:
         self._call.tell_losses(self._given, self._facts)
         return last
 
-    def _event(self, data: bytes) -> Iterator[ChatGenerationChunk]:
+    def _event(self, data: bytes) -> Iterable[ChatGenerationChunk]:
         if data == b"[DONE]":
-            return  # not the end for sure: some send more, and some never send it
+            return []  # not the end for sure: some send more, and some never send it
         try:
-            event = json.loads(data)
-        except ValueError:
+            event = loads(data)
+        except (ValueError, RecursionError):
             raise _UnreadableEventError(f"The stream holds an event that is no JSON: {data[:200]!r}") from None
         if not isinstance(event, dict):
-            return
+            return []
         if "hook_results" in event:
             event = plain_build.without_check(event) if self._call.sent_check else event
         if self._unwrapper is None:
-            yield from self._assemble(event)
-        else:
-            for changed in self._unwrapper.feed(event):
-                yield from self._assemble(changed)
+            return self._assemble(event)
+        return self._unwrap(self._unwrapper, event)
+
+    def _unwrap(self, unwrapper: StreamUnwrapper, event: Mapping[str, Any]) -> Iterator[ChatGenerationChunk]:
+        for changed in unwrapper.feed(event):
+            yield from self._assemble(changed)
 
     def _assemble(self, event: Mapping[str, Any]) -> list[ChatGenerationChunk]:
         return self._noted(self._assembler.feed(event))
 
     def _noted(self, chunks: list[ChatGenerationChunk]) -> list[ChatGenerationChunk]:
-        self._given += [cast("AIMessageChunk", chunk.message) for chunk in chunks]
+        for chunk in chunks:
+            self._given.append(chunk.message)  # type: ignore[arg-type]  # the assembler makes no other
         return chunks

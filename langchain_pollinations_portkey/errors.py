@@ -51,6 +51,8 @@ from langchain_core.exceptions import (
     OutputParserException,
 )
 
+from langchain_pollinations_portkey._json import loads
+
 if TYPE_CHECKING:
     import httpx
     from langchain_core.messages import AIMessage
@@ -235,7 +237,7 @@ class ErrorDetail:
 def decode_body(content: bytes) -> Any:
     """The JSON value in `content`, or its text if it is no JSON."""
     try:
-        return json.loads(content)
+        return loads(content)
     except (ValueError, RecursionError):
         return content.decode("utf-8", "replace")
 

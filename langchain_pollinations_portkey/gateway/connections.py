@@ -7,6 +7,9 @@ taking one and putting it back costs the same however many there are. A semaphor
 
 Whoever opens an exchange holds a place until the exchange is closed, whatever happens: an error and a cancellation
 close the connection and give the place back. A connection whose answer was not read to its end is never kept.
+The head of a request and its body are written in one go where the body is short: writing is a call of the system and
+a packet on the network, the dearest of what we do for a short request.
+
 Connections may wait for `KEEPALIVE_SECONDS`. The longest idle ones lie at the bottom and are closed as others come
 back; one that the gateway has closed meanwhile is found out before a request is sent on it.
 """
@@ -106,6 +109,101 @@ def _key(origin: httpcore.Origin) -> _Key:
     return (origin.scheme, origin.host, origin.port)  # httpcore's own class cannot be hashed
 
 
+_JOINED = 1 << 16
+"""Up to this size a body is copied behind the head; a longer one is written by itself."""
+
+
+class _Held:
+    """What has been written of a request and not been sent: its head, until the next step."""
+
+    def __init__(self) -> None:
+        self._head = b""
+
+    def before(self, data: bytes) -> tuple[bytes, ...]:
+        """What to send now that `data` is to be written; nothing yet if it is the head."""
+        if self._head:
+            head, self._head = self._head, b""
+            return (head + data,) if len(data) <= _JOINED else (head, data)
+        if data.endswith(b"\r\n\r\n"):
+            self._head = data
+            return ()
+        return (data,)
+
+    def rest(self) -> bytes:
+        """What has to be sent before anything can be read."""
+        head, self._head = self._head, b""
+        return head
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+        self._held = _Held()
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if rest := self._held.rest():
+            self._inner.write(rest, timeout)
+        return self._inner.read(max_bytes, timeout)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        for data in self._held.before(buffer):
+            self._inner.write(data, timeout)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _Backend(httpcore.SyncBackend):
+    def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+        return _Stream(super().connect_tcp(*args, **kwargs))
+
+
+class _AsyncStream(httpcore.AsyncNetworkStream):
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+        self._inner = inner
+        self._held = _Held()
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        if rest := self._held.rest():
+            await self._inner.write(rest, timeout)
+        return await self._inner.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        for data in self._held.before(buffer):
+            await self._inner.write(data, timeout)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> httpcore.AsyncNetworkStream:
+        return _AsyncStream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _AsyncBackend(httpcore.AnyIOBackend):
+    async def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
+        return _AsyncStream(await super().connect_tcp(*args, **kwargs))
+
+
+_backend = _Backend()
+_async_backend = _AsyncBackend()
+
+
 class Exchange(httpx.SyncByteStream):
     """A request that was sent and its answer, whose body it gives. To be closed, which gives the connection back."""
 
@@ -165,7 +263,9 @@ class Connections:
                 return resting
             self._shelf.forget(resting)
             _close([resting])
-        connection = httpcore.HTTPConnection(origin, ssl_context=self._ssl_context, keepalive_expiry=KEEPALIVE_SECONDS)
+        connection = httpcore.HTTPConnection(
+            origin, ssl_context=self._ssl_context, keepalive_expiry=KEEPALIVE_SECONDS, network_backend=_backend
+        )
         _close(self._shelf.add(origin, connection))
         return connection
 
@@ -254,7 +354,7 @@ class AsyncConnections:
             self._shelf.forget(resting)
             await _aclose([resting])
         connection = httpcore.AsyncHTTPConnection(
-            origin, ssl_context=self._ssl_context, keepalive_expiry=KEEPALIVE_SECONDS
+            origin, ssl_context=self._ssl_context, keepalive_expiry=KEEPALIVE_SECONDS, network_backend=_async_backend
         )
         surplus = self._shelf.add(origin, connection)
         try:

@@ -28,6 +28,12 @@ class SSEDecoder:
         """Take the next bytes and return the data of each event that they complete, in order."""
         if self._after_carriage_return or b"\r" in chunk:
             chunk = self._unify_line_ends(chunk)
+        if _is_one_event(chunk) and not self._partial and not self._data:
+            self._begun = True
+            return [chunk[6:-2]]
+        return self._lines(chunk)
+
+    def _lines(self, chunk: bytes) -> list[bytes]:
         lines = chunk.split(b"\n")
         if len(lines) == 1:
             if chunk:
@@ -75,3 +81,8 @@ class SSEDecoder:
         if chunk:
             self._after_carriage_return = chunk.endswith(b"\r")
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _is_one_event(chunk: bytes) -> bool:
+    """Whether this is an event of one line and nothing else, as nearly always."""
+    return chunk.startswith(b"data: ") and chunk.endswith(b"\n\n") and chunk.find(b"\n") == len(chunk) - 2

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from langchain_core.messages import AIMessage
 
 from langchain_pollinations_portkey import ChatPortkey
+from langchain_pollinations_portkey.errors import PortkeyError
 from langchain_pollinations_portkey.gateway.local import LocalGateway
 from langchain_pollinations_portkey.testing import ReceivedRequest, Reply, StandInProvider
 from langchain_pollinations_portkey.testing.replies import Scripted
@@ -65,6 +67,11 @@ class Outcome:
     hung: bool = False
     message: AIMessage | None = None
 
+    def add(self, chunk: Any) -> None:
+        """Take the next chunk of a stream."""
+        self.pieces.append(chunk.text)
+        self.message = chunk if self.message is None else self.message + chunk
+
 
 def chat(gateway: LocalGateway, host: StandInProvider | str, wire: str = "openai", **options: Any) -> ChatPortkey:
     """A model behind the gateway, its provider played by the stand-in, with the key that must not be seen."""
@@ -86,18 +93,25 @@ def chat(gateway: LocalGateway, host: StandInProvider | str, wire: str = "openai
 
 def ask(way: str, model: ChatPortkey, prompt: Any) -> Outcome:
     """Make one call in one of the four ways and take what comes of it."""
-    outcome = Outcome(streamed=way.endswith("stream"))
+    match way:
+        case "invoke":
+            return caught(lambda _: model.invoke(prompt))
+        case "ainvoke":
+            return caught(lambda _: asyncio.run(model.ainvoke(prompt)))
+        case "stream":
+            return caught(lambda outcome: [outcome.add(chunk) for chunk in model.stream(prompt)], streamed=True)
+        case _:
+            return caught(lambda outcome: asyncio.run(stream_into(outcome, model, prompt)), streamed=True)
+
+
+def caught(call: Callable[[Outcome], Any], *, streamed: bool = False) -> Outcome:
+    """Make a call that returns a message, or adds its chunks to the outcome, and take what comes of it."""
+    outcome = Outcome(streamed=streamed)
     started = time.monotonic()
     try:
-        if way == "invoke":
-            outcome.message = model.invoke(prompt)
-        elif way == "ainvoke":
-            outcome.message = asyncio.run(model.ainvoke(prompt))
-        elif way == "stream":
-            for chunk in model.stream(prompt):
-                _add(outcome, chunk)
-        else:
-            asyncio.run(stream_into(outcome, model, prompt))
+        message = call(outcome)
+        if not streamed:
+            outcome.message = message
         outcome.text = outcome.message.text if outcome.message is not None else None
     except Exception as error:  # noqa: BLE001 - that it is one of ours is what is judged
         outcome.error = error
@@ -108,12 +122,22 @@ def ask(way: str, model: ChatPortkey, prompt: Any) -> Outcome:
 async def stream_into(outcome: Outcome, model: ChatPortkey, prompt: Any) -> None:
     """Read a stream to its end."""
     async for chunk in model.astream(prompt):
-        _add(outcome, chunk)
+        outcome.add(chunk)
 
 
-def _add(outcome: Outcome, chunk: Any) -> None:
-    outcome.pieces.append(chunk.text)
-    outcome.message = chunk if outcome.message is None else outcome.message + chunk
+async def acaught(call: Coroutine[Any, Any, Any], outcome: Outcome, seconds: float = LIMIT) -> Outcome:
+    """`caught`, in a running loop: await a call that returns a message or adds its chunks to the outcome."""
+    try:
+        async with asyncio.timeout(seconds):
+            message = await call
+        outcome.message = outcome.message or message
+        outcome.text = outcome.message.text if outcome.message is not None else None
+    except TimeoutError as error:
+        outcome.hung = not isinstance(error, PortkeyError)
+        outcome.error = error
+    except Exception as error:  # noqa: BLE001
+        outcome.error = error
+    return outcome
 
 
 def at_once(jobs: Mapping[Job, Callable[[], Outcome]], limit: float = LIMIT) -> dict[Job, Outcome]:
@@ -135,7 +159,29 @@ def at_once(jobs: Mapping[Job, Callable[[], Outcome]], limit: float = LIMIT) -> 
     return {name: outcomes.get(name) or Outcome(hung=True) for name in jobs}
 
 
+def in_groups(jobs: Mapping[Job, Callable[[], Outcome]], size: int = 60) -> dict[Job, Outcome]:
+    """`at_once`, some at a time."""
+    outcomes: dict[Job, Outcome] = {}
+    for names in batched(jobs, size):
+        outcomes |= at_once({name: jobs[name] for name in names})
+    return outcomes
+
+
+def batched(items: Iterable[Job], size: int) -> Iterator[list[Job]]:
+    """The items in lists of this size."""
+    rest = iter(items)
+    while group := list(itertools.islice(rest, size)):
+        yield group
+
+
 _TAG = re.compile(r"\[\[(.+?)\]\]")
+
+
+def tag_of(request: ReceivedRequest) -> str:
+    """The tag in the prompt of a request."""
+    found = _TAG.search(request.body.decode("utf-8", "replace"))
+    assert found is not None, "every prompt here has a tag"
+    return found[1]
 
 
 class Scenes:
@@ -155,13 +201,11 @@ class Scenes:
     def prompt(self, tag: str, *answers: Answer) -> str:
         """A prompt that is answered by these, in turn; the last one answers all further requests."""
         assert tag not in self._answers
-        self._answers[tag] = answers
+        self._answers[tag] = answers or (Reply(echo(tag)),)
         return f"Please answer [[{tag}]]."
 
     def _answer(self, request: ReceivedRequest) -> Scripted:
-        found = _TAG.search(request.body.decode("utf-8", "replace"))
-        assert found is not None, "every prompt here has a tag"
-        tag = found[1]
+        tag = tag_of(request)
         self.requests[tag] += 1
         self.keys.add(_key(request))
         answers = self._answers.get(tag, (Reply(echo(tag)),))

@@ -12,12 +12,13 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import partial
 
 import pytest
+from langchain_core.messages import AIMessage
 
 from langchain_pollinations_portkey import ChatPortkey
 from langchain_pollinations_portkey.errors import PortkeyConnectionError, PortkeyStreamTruncatedError
 from langchain_pollinations_portkey.gateway.local import LocalGateway
-from langchain_pollinations_portkey.testing import Reply, StandInProvider
-from tests.faults.calls import SLACK, WAYS, Scenes, ask, at_once, chat
+from langchain_pollinations_portkey.testing import Failure, RawAnswer, Reply, StandInProvider
+from tests.faults.calls import SLACK, WAYS, Outcome, Scenes, ask, at_once, caught, chat
 from tests.faults.ledger import Ledger
 from tests.faults.relay import Relay
 
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.gateway
 SECTION = "Connections and the gateway's process"
 ANSWER = "Here it is, whole."
 LONG = Reply(chunks=[f"{number} " for number in range(100)], pause=0.1)
-TIMES = 5
+TIMES = 3
 
 
 def until(reached: Callable[[], bool], seconds: float = 20.0) -> bool:
@@ -94,41 +95,33 @@ def test_a_connection_that_was_idle_for_any_time(
     pinned_gateway: LocalGateway, provider: StandInProvider, scenes: Scenes, ledger: Ledger
 ) -> None:
     """The gateway closes idle connections after five to six seconds; no request goes out on one that it closes."""
-    waits = (3.0, 3.9, 4.0, 4.1, 5.0, 5.1, 5.9, 5.98, 6.0, 6.02, 6.1)
-
-    def twice(number: int, wait: float, way: str, model: ChatPortkey) -> None:
-        if way == "invoke":
-            model.invoke(scenes.prompt(f"first {way} {wait}"))
-            time.sleep(wait)
-            return ask(way, model, scenes.prompt(f"{way} {wait}", Reply(ANSWER)))
-
-        async def both() -> None:
-            await model.ainvoke(scenes.prompt(f"first {way} {wait}"))
-            await asyncio.sleep(wait)
-            return await asyncio.to_thread(lambda: None) or await model.ainvoke(
-                scenes.prompt(f"{way} {wait}", Reply(ANSWER))
-            )
-
-        from tests.faults.calls import Outcome
-
-        outcome = Outcome()
-        try:
-            outcome.message = asyncio.run(both())
-            outcome.text = outcome.message.text
-        except Exception as error:  # noqa: BLE001
-            outcome.error = error
-        return outcome
-
     jobs = {}
-    for number, wait in enumerate(waits):
-        for way in ("invoke", "ainvoke"):
+    for number, wait in enumerate((3.0, 3.9, 4.0, 4.1, 5.0, 5.1, 5.9, 5.98, 6.0, 6.02, 6.1)):
+        for way, twice in {"invoke": _twice, "ainvoke": _atwice}.items():
             # Each with connections of its own: settings that differ are not shared.
             model = chat(pinned_gateway, provider, max_connections=100 + number)
-            jobs[wait, way] = partial(twice, number, wait, way, model)
+            prompts = scenes.prompt(f"first {way} {wait}"), scenes.prompt(f"{way} {wait}", Reply(ANSWER))
+            jobs[wait, way] = partial(twice, model, *prompts, wait)
+
     for (wait, way), outcome in at_once(jobs).items():
         requests = scenes.requests[f"{way} {wait}"]
         verdict = ledger.note(SECTION, "connection idle for 3 to 6.1 s", outcome, answer=ANSWER, requests=requests)
         assert (verdict, requests) == ("right answer", 1), (wait, way, outcome)
+
+
+def _twice(model: ChatPortkey, first: str, then: str, wait: float) -> Outcome:
+    model.invoke(first)
+    time.sleep(wait)
+    return ask("invoke", model, then)
+
+
+def _atwice(model: ChatPortkey, first: str, then: str, wait: float) -> Outcome:
+    async def both() -> AIMessage:
+        await model.ainvoke(first)
+        await asyncio.sleep(wait)
+        return await model.ainvoke(then)
+
+    return caught(lambda _: asyncio.run(both()))
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -271,8 +264,6 @@ def test_leaving_a_stream_frees_its_connection(
 
 
 def _note_the_call_after(ledger: Ledger, fault: str, text: str, requests: int) -> None:
-    from tests.faults.calls import Outcome
-
     assert ledger.note(SECTION, fault, Outcome(text=text), answer=ANSWER, requests=requests) == "right answer"
     assert requests == 1
 
@@ -281,8 +272,6 @@ def test_errors_free_their_connections_too(
     pinned_gateway: LocalGateway, provider: StandInProvider, scenes: Scenes, ledger: Ledger
 ) -> None:
     """Whatever an answer ends in, its connection is closed or used again: one is enough for all of them."""
-    from langchain_pollinations_portkey.testing import Failure, RawAnswer
-
     faults = {
         "400": Failure(400, "no"),
         "html": RawAnswer(502, body=b"<html>", headers={"content-type": "text/html"}),
@@ -299,6 +288,8 @@ def test_errors_free_their_connections_too(
                 assert outcome.seconds < 1 + SLACK
                 after = ask(way, model, scenes.prompt(f"after {name} {way}", Reply(ANSWER)))
                 requests = scenes.requests[f"after {name} {way}"]
-                verdict = ledger.note(SECTION, "after an error, one connection", after, answer=ANSWER, requests=requests)
+                verdict = ledger.note(
+                    SECTION, "after an error, one connection", after, answer=ANSWER, requests=requests
+                )
                 assert (verdict, requests) == ("right answer", 1), after
         assert relay.open <= 1

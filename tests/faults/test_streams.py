@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 from langchain_core.messages import AIMessageChunk
 
+from langchain_pollinations_portkey._call import _builds
 from langchain_pollinations_portkey.errors import (
     PortkeyConnectionError,
     PortkeyError,
@@ -18,7 +19,6 @@ from langchain_pollinations_portkey.errors import (
     PortkeyTimeoutError,
     PortkeyUpstreamConnectionError,
 )
-from langchain_pollinations_portkey._call import _builds
 from langchain_pollinations_portkey.gateway.local import LocalGateway
 from langchain_pollinations_portkey.gateway.plain_build import Build
 from langchain_pollinations_portkey.testing import Failure, RawAnswer, ReceivedRequest, Reply, StandInProvider, ToolCall
@@ -192,32 +192,39 @@ def test_the_provider_says_within_the_stream_that_it_failed(
         assert isinstance(outcome.error, PortkeyStreamError), outcome
 
 
-@pytest.mark.parametrize("wire", MODELS)
 def test_a_stalled_answer_is_given_up_in_time(
-    wire: str, pinned_gateway: LocalGateway, provider: StandInProvider, scenes: Scenes, ledger: Ledger
+    pinned_gateway: LocalGateway, provider: StandInProvider, scenes: Scenes, ledger: Ledger
 ) -> None:
     stalled = Reply(ANSWER, stall_after=0.5, stall=6.0)
-    model = chat(pinned_gateway, provider, wire, timeout=1, max_retries=1)
-    outcomes = at_once({way: partial(ask, way, model, scenes.prompt(way, stalled)) for way in WAYS})
+    jobs = {}
+    for wire in MODELS:
+        model = chat(pinned_gateway, provider, wire, timeout=1, max_retries=1)
+        for way in WAYS:
+            jobs[wire, way] = partial(ask, way, model, scenes.prompt(f"{wire} {way}", stalled))
 
-    for way, outcome in outcomes.items():
-        verdict = ledger.note(
-            SECTION, "provider stalls longer than the timeout", outcome, answer=ANSWER, requests=scenes.requests[way]
-        )
-        assert verdict == "typed error", outcome
+    for (wire, way), outcome in at_once(jobs).items():
+        requests = scenes.requests[f"{wire} {way}"]
+        fault = "provider stalls longer than the timeout"
+        assert ledger.note(SECTION, fault, outcome, answer=ANSWER, requests=requests) == "typed error", outcome
         assert type(outcome.error) is PortkeyTimeoutError
         assert outcome.seconds < 1 + SLACK
-        assert scenes.requests[way] == 1
-        if way in STREAMS:
-            assert outcome.error.partial is not None
+        assert requests == 1
+        assert way not in STREAMS or outcome.error.partial is not None
+
+
+@pytest.mark.xfail(strict=True, reason="body_steps() of the stand-in knows waits by their being floats")
+def test_a_stall_of_whole_seconds(pinned_gateway: LocalGateway, provider: StandInProvider, scenes: Scenes) -> None:
+    assert ask(
+        "invoke", chat(pinned_gateway, provider), scenes.prompt("x", Reply(ANSWER, stall_after=0.5, stall=1))
+    ).text
 
 
 def test_a_stream_may_pause_for_less_than_the_timeout_as_often_as_it_likes(
     pinned_gateway: LocalGateway, provider: StandInProvider, scenes: Scenes, ledger: Ledger
 ) -> None:
     """`timeout` bounds each silence of a stream; the stream as a whole may take longer."""
-    model = chat(pinned_gateway, provider, timeout=2)
-    slow = Reply(chunks=["one ", "two ", "three ", "four"], pause=0.5)
+    model = chat(pinned_gateway, provider, timeout=1.5)
+    slow = Reply(chunks=["one ", "two ", "three ", "four"], pause=0.3)
     outcomes = at_once({way: partial(ask, way, model, scenes.prompt(way, slow)) for way in STREAMS})
 
     for way, outcome in outcomes.items():
@@ -259,9 +266,7 @@ def test_headers_of_a_gateway_that_never_come(
 
     for way, outcome in outcomes.items():
         # Whether the gateway can stream is asked before the first stream; that question finds silence too.
-        verdict = ledger.note(
-            SECTION, "gateway goes silent", outcome, answer=ANSWER, requests=scenes.requests[way]
-        )
+        verdict = ledger.note(SECTION, "gateway goes silent", outcome, answer=ANSWER, requests=scenes.requests[way])
         assert verdict == "typed error", outcome
         assert type(outcome.error) is PortkeyTimeoutError
         assert outcome.seconds < 1 + 2 + SLACK
@@ -282,7 +287,9 @@ def test_pieces_arrive_as_they_are_sent(
     for name, chunks in cuts.items():
         for way in STREAMS:
             tag = f"{name} {way}"
-            outcome = ask(way, chat(pinned_gateway, provider), scenes.prompt(tag, RawAnswer(chunks=[*filter(None, chunks)])))
+            outcome = ask(
+                way, chat(pinned_gateway, provider), scenes.prompt(tag, RawAnswer(chunks=[*filter(None, chunks)]))
+            )
             verdict = ledger.note(
                 SECTION, "events cut anywhere", outcome, answer="é\u2028\u0085" * 3, requests=scenes.requests[tag]
             )

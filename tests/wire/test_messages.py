@@ -474,3 +474,47 @@ def test_mistral_hears_the_assistant_between_a_tool_and_the_user():
     messages = [calling(("D681PevKs", "f", {})), ToolMessage("r", tool_call_id="D681PevKs"), HumanMessage("Go on.")]
     assert [message["role"] for message in wired(messages, MISTRAL)] == ["assistant", "tool", "assistant", "user"]
     assert [message["role"] for message in wired(messages, OPENAI)] == ["assistant", "tool", "user"]
+
+
+# ---------------------------------------------------------------------- the short way for plain messages
+
+
+CALL = {"name": "f", "args": {"a": "ä", "b": [1.5, None]}, "id": "call_1"}
+
+
+@pytest.mark.parametrize("row", ["openai", "anthropic", "google", "bedrock", "mistral-ai", "groq", "cohere"])
+@pytest.mark.parametrize(
+    "conversation",
+    [
+        [SystemMessage("s"), HumanMessage("q"), AIMessage("a"), HumanMessage("")],
+        [HumanMessage(""), AIMessage(""), SystemMessage("")],
+        [HumanMessage("q"), AIMessage("", tool_calls=[CALL]), ToolMessage("r", tool_call_id="call_1")],
+        [HumanMessage("q"), AIMessage("text", tool_calls=[CALL]), ToolMessage("", tool_call_id="call_1")],
+        [
+            HumanMessage("q"),
+            AIMessage("", tool_calls=[{**CALL, "id": None}, CALL]),
+            ToolMessage("broke", tool_call_id="call_1", status="error"),
+            ToolMessage([{"type": "text", "text": "t"}], tool_call_id="call_1"),
+        ],
+        [HumanMessage("q", name="n"), AIMessage("a", name="n")],
+        [AIMessage("", invalid_tool_calls=[{"name": "f", "args": "{", "id": "1", "error": None}])],
+        [AIMessage("", additional_kwargs={"refusal": "no"})],
+    ],
+)
+def test_the_short_way_gives_what_the_long_one_gives(conversation, row, monkeypatch):
+    from langchain_pollinations_portkey.catalogue import Catalogue
+    from langchain_pollinations_portkey.wire.chat import messages as module
+
+    provider = Catalogue.default().provider(row)
+
+    def outcome():
+        try:
+            return module.messages_to_wire(conversation, provider)
+        except module.UnsupportedContentError as error:
+            return str(error)
+
+    short = outcome()
+    monkeypatch.setattr(module, "_plain", lambda *_: None)
+
+    assert short == outcome()
+    assert json.dumps(short) == json.dumps(outcome())

@@ -285,3 +285,15 @@ def test_a_search_result_of_anthropic_is_text_in_a_message_of_the_user():
 )
 def test_the_media_type_says_more_than_the_name_of_the_part(part, kind):
     assert sent(part, OPENAI)["type"] == kind
+
+
+def test_a_data_url_is_sent_as_the_very_string_that_was_given():
+    """It may be megabytes; taking it apart and putting it together again would cost as much as sending it."""
+    url = IMAGE + "A" * 1000
+    assert sent({"type": "image_url", "image_url": {"url": url}}, OPENAI)["image_url"]["url"] is url
+
+
+def test_a_data_url_is_put_right_where_it_is_not_as_it_should_be():
+    url = f"data:image/jpg;charset=utf-8;base64,{PNG}"
+    rendered = sent({"type": "image_url", "image_url": {"url": url}}, OPENAI)
+    assert rendered["image_url"]["url"] == f"data:image/jpeg;base64,{PNG}"

@@ -15,11 +15,9 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_pollinations_portkey.catalogue.entries import Quirks
 from langchain_pollinations_portkey.errors import PortkeyInvalidResponseError, read_error
 from langchain_pollinations_portkey.wire.chat.pieces import Piece, WireToolCall, read_piece
+from langchain_pollinations_portkey.wire.chunks import MODEL_PROVIDER
 from langchain_pollinations_portkey.wire.finish import is_error_finish_reason, normalise_finish_reason
 from langchain_pollinations_portkey.wire.usage import read_usage
-
-MODEL_PROVIDER = "portkey"
-"""`response_metadata["model_provider"]`: the name under which our content-block translator is registered."""
 
 _READ_ELSEWHERE = frozenset(("object", "choices", "usage", "model", "provider", "obfuscation"))
 """Keys of an answer that do not go into `response_metadata` as they are; `obfuscation` is padding."""

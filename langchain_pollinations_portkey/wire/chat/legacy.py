@@ -26,6 +26,9 @@ def modern_messages(messages: Sequence[BaseMessage]) -> Iterator[BaseMessage]:
     """
     open_calls: dict[str, str] = {}
     for position, message in enumerate(messages):
+        if not message.additional_kwargs and not isinstance(message, ChatMessage | FunctionMessage):
+            yield message  # nearly always
+            continue
         match message:
             case ChatMessage():
                 yield _by_role(message)

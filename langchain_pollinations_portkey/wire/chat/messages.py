@@ -100,6 +100,9 @@ def messages_to_wire(
 
 
 def _message_to_wire(message: BaseMessage, sending: Sending) -> list[WireMessage]:
+    plain = _plain(message, sending)
+    if plain is not None:
+        return [plain]
     match message:
         case AIMessage():
             return _assistant(message, sending)
@@ -116,6 +119,34 @@ def _message_to_wire(message: BaseMessage, sending: Sending) -> list[WireMessage
             return [{"role": message.role, "content": _content(message.content, sending)}]
         case _:
             raise UnsupportedContentError(f"a {type(message).__name__} cannot be sent to a model.")
+
+
+def _plain(message: BaseMessage, sending: Sending) -> WireMessage | None:
+    """A message that is nothing but text, or nothing but tool calls: a short way to what the long one gives.
+
+    Long conversations consist of them. A test compares the two.
+    """
+    content = message.content
+    if type(content) is not str or message.additional_kwargs or message.name:
+        return None
+    kind = type(message)
+    if kind in _PLAIN_ROLES:
+        return {"role": _PLAIN_ROLES[kind], "content": content}
+    if isinstance(message, AIMessage) and kind is AIMessage:
+        if not message.tool_calls and not message.invalid_tool_calls:
+            return {"role": "assistant", "content": content}
+        if not content:
+            calls = wire_tool_calls(message, sending.provider)
+            for call in calls:
+                sending.tool_names[call["id"]] = call["function"]["name"]
+            return {"role": "assistant", "content": None, "tool_calls": calls}
+    takes_results = sending.provider.quirks.tool_results
+    if isinstance(message, ToolMessage) and kind is ToolMessage and message.status == "success" and takes_results:
+        return {"role": "tool", "tool_call_id": message.tool_call_id, "content": content}
+    return None
+
+
+_PLAIN_ROLES: dict[type[BaseMessage], str] = {HumanMessage: "user", SystemMessage: "system"}
 
 
 def _parts(content: Content, sending: Sending) -> list[Part]:

@@ -28,12 +28,15 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True)
 class MediaPart:
-    """An image, file, recording or film: exactly one of `data`, `url` and `file_id` is set.
+    """An image, file, recording or film: exactly one of `data`, `data_url`, `url` and `file_id` is set.
+
+    Bytes that came as a data URL stay in it: they mostly leave in one as well, and may be megabytes.
 
     Attributes:
         kind: What it is.
         mime_type: Its media type, `""` if unknown.
         data: Its bytes in base64.
+        data_url: Its bytes as a data URL, in which whatever else it says need not be right.
         url: Where it lies.
         file_id: Its id among the files stored at the provider.
         filename: Its name.
@@ -45,11 +48,23 @@ class MediaPart:
     kind: MediaKind
     mime_type: str = ""
     data: str | None = None
+    data_url: str | None = None
     url: str | None = None
     file_id: str | None = None
     filename: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     cache_control: CacheControl | None = None
+
+    @property
+    def base64(self) -> str | None:
+        """Its bytes in base64, however they came."""
+        return self.data if self.data_url is None else self.data_url.partition(",")[2]
+
+    def begins_with(self, start: str) -> bool:
+        """Whether its bytes in base64 are here and begin so."""
+        if self.data_url is not None:
+            return self.data_url.startswith(start, self.data_url.find(",") + 1)
+        return bool(self.data) and str(self.data).startswith(start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +175,17 @@ def _media_from_url(
     if not isinstance(url, str) or not url:
         raise UnsupportedContentError(f"an {kind} part holds no URL.")
     if url.startswith("data:"):
-        header, comma, data = url[len("data:") :].partition(",")
+        comma = url.find(",")
+        header = url[len("data:") : max(comma, 0)]
         # Parameters (`;charset=utf-8`) are left out: the gateway drops a data URL that has any, in silence.
         declared, *parameters = header.split(";")
-        if not comma or "base64" not in parameters:
+        if comma < 0 or "base64" not in parameters:
             raise UnsupportedContentError(f"an {kind} part's data URL is not `data:<type>;base64,<data>`.")
         mime_type = declared or mime_type
         kind = _kind_of(mime_type, kind)
-        return MediaPart(kind, mime_type, data=data, filename=filename, settings=settings or {}, cache_control=marker)
+        return MediaPart(
+            kind, mime_type, data_url=url, filename=filename, settings=settings or {}, cache_control=marker
+        )
     return MediaPart(kind, mime_type, url=url, filename=filename, settings=settings or {}, cache_control=marker)
 
 

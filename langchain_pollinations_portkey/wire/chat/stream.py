@@ -22,7 +22,6 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_pollinations_portkey.catalogue.entries import Quirks
 from langchain_pollinations_portkey.errors import PortkeyStreamError, PortkeyStreamTruncatedError, read_error
 from langchain_pollinations_portkey.wire.chat.answer import (
-    MODEL_PROVIDER,
     answer_metadata,
     choice_metadata,
     finish_tool_calls,
@@ -32,6 +31,7 @@ from langchain_pollinations_portkey.wire.chat.answer import (
 from langchain_pollinations_portkey.wire.chat.pieces import Piece, WireToolCall, read_piece
 from langchain_pollinations_portkey.wire.chat.stream_blocks import StreamedBlocks
 from langchain_pollinations_portkey.wire.chat.stream_calls import StreamedCalls
+from langchain_pollinations_portkey.wire.chunks import make_chunk
 from langchain_pollinations_portkey.wire.finish import is_error_finish_reason
 from langchain_pollinations_portkey.wire.usage import read_usage
 
@@ -79,11 +79,9 @@ class StreamAssembler:
         choices = event.get("choices")
         if not choices:
             return []
-        chunks: list[ChatGenerationChunk] = []
-        for choice in choices:
-            if isinstance(choice, Mapping):
-                chunks += self._feed_choice(choice)
-        return chunks
+        if type(choices) is list and len(choices) == 1 and isinstance(choices[0], dict):
+            return self._feed_choice(choices[0])
+        return [chunk for choice in choices if isinstance(choice, Mapping) for chunk in self._feed_choice(choice)]
 
     def finish(self) -> list[ChatGenerationChunk]:
         """End the stream and return its last chunks; the very last has usage and all facts about the answer.
@@ -120,30 +118,32 @@ class StreamAssembler:
         info = {"finish_reason": metadata["finish_reason"], "lc_gateway_metadata": dict(self._facts)}
         last = ChatGenerationChunk(message=message, generation_info=info)
         missing = self._calls.finish()
-        return [_chunk("", tool_call_chunks=missing), last] if missing else [last]
+        return [make_chunk("", tool_call_chunks=missing), last] if missing else [last]
 
     def _note_answer(self, event: Mapping[str, Any]) -> None:
+        body = self._body
         for key, value in event.items():
-            if key == "choices" or value is None:
-                continue
+            if value is None or key == "choices" or (key in body and body[key] == value and key != "usage"):
+                continue  # most events repeat what the first one said
             if key == "usage":
                 # The last one counts: Gemini's is cumulative, Groq sends it twice.
                 usage = read_usage(value, self._quirks)
                 if usage is not None:
                     self._usage = usage
-                    self._body[key] = value
+                    body[key] = value
             elif key == "id":
                 self._id = self._id or (str(value) if value else None)
-            elif value or key not in self._body:
-                self._body[key] = value
+            elif value or key not in body:
+                body[key] = value
 
     def _feed_choice(self, choice: Mapping[str, Any]) -> list[ChatGenerationChunk]:
-        index = choice.get("index") if isinstance(choice.get("index"), int) else 0
-        if self._quirks is not None and self._quirks.choice_index_counts_blocks:
+        index = choice.get("index")
+        if not isinstance(index, int) or (self._quirks is not None and self._quirks.choice_index_counts_blocks):
             index = 0
         delta = choice.get("delta")
-        delta = delta if isinstance(delta, Mapping) else {}
-        self._note_finish(index or 0, choice, delta)
+        if type(delta) is not dict and not isinstance(delta, Mapping):
+            delta = {}
+        self._note_finish(index, choice, delta)
         if index:
             return []  # a LangChain stream is one message; the request never asks for more
         self._note_choice(choice)
@@ -157,12 +157,14 @@ class StreamAssembler:
         if isinstance(native, str) and is_error_finish_reason(native):
             raise self._error(f"The provider broke the stream off: {native}.", error_type=native)
         self._seen.add(index)
+        if native is None:
+            return
         if native or (native == "" and self._quirks is not None and self._quirks.empty_finish_reason):
             self._finished.add(index)
 
     def _note_choice(self, choice: Mapping[str, Any]) -> None:
         for key, value in choice.items():
-            if value is None or key in ("delta", "index"):
+            if value is None or key == "delta" or key == "index":  # noqa: PLR1714  # in the innermost of loops
                 continue
             if key == "logprobs":
                 _extend_logprobs(self._choice, value)
@@ -175,7 +177,7 @@ class StreamAssembler:
             if not content:
                 return []
             self._blocks.plain.append(content)
-            return [_chunk(content)]
+            return [make_chunk(content)]
         if not delta:
             return []
         piece = read_piece(delta, self._server_tools)
@@ -187,14 +189,14 @@ class StreamAssembler:
             kwargs["reasoning_content"] = piece.reasoning
         caught_up, blocks = self._blocks.take(piece)
         if caught_up:
-            chunks.append(_chunk("", additional_kwargs={"content_blocks": caught_up}))
+            chunks.append(make_chunk("", additional_kwargs={"content_blocks": caught_up}))
         call_chunks: list[ToolCallChunk] = []
         for call in piece.tool_calls:
             blocks += self._take_call(call, call_chunks, kwargs)
         if blocks:
             kwargs["content_blocks"] = blocks
         if piece.text or kwargs or call_chunks:
-            chunks.append(_chunk(piece.text, additional_kwargs=kwargs, tool_call_chunks=call_chunks))
+            chunks.append(make_chunk(piece.text, additional_kwargs=kwargs, tool_call_chunks=call_chunks))
         return chunks
 
     def _take_call(
@@ -281,7 +283,7 @@ def chunks_of_result(result: ChatResult) -> list[ChatGenerationChunk]:
         chunk_position="last",
     )
     return [
-        _chunk(str(message.content), additional_kwargs=kwargs, tool_call_chunks=calls),
+        make_chunk(str(message.content), additional_kwargs=kwargs, tool_call_chunks=calls),
         ChatGenerationChunk(message=last, generation_info=result.generations[0].generation_info),
     ]
 
@@ -304,21 +306,6 @@ def result_of_chunks(chunks: Sequence[ChatGenerationChunk]) -> ChatResult:
     )
     generation = ChatGeneration(message=message, generation_info=chunks[-1].generation_info)
     return ChatResult(generations=[generation], llm_output=llm_output(metadata, whole.usage_metadata))
-
-
-def _chunk(
-    text: str,
-    *,
-    additional_kwargs: dict[str, Any] | None = None,
-    tool_call_chunks: list[ToolCallChunk] | None = None,
-) -> ChatGenerationChunk:
-    message = AIMessageChunk(
-        content=text,
-        additional_kwargs=additional_kwargs or {},
-        tool_call_chunks=tool_call_chunks or [],
-        response_metadata={"model_provider": MODEL_PROVIDER},
-    )
-    return ChatGenerationChunk(message=message)
 
 
 def _extend_logprobs(choice: dict[str, Any], logprobs: Any) -> None:

@@ -26,6 +26,9 @@ def wire_tool_calls(message: AIMessage, provider: Provider) -> list[WireCall]:
         gateway fails on anything else.
     """
     calls = [_function_call(call["id"], call["name"], _dump(call["args"])) for call in message.tool_calls]
+    plain = isinstance(message.content, str) and not message.additional_kwargs and not message.invalid_tool_calls
+    if plain and provider.dialect != "google":
+        return calls
     # An agent answers invalid calls too, and a result without its call is refused by every provider.
     calls += [
         _function_call(call.get("id"), call.get("name"), _valid_json(call.get("args") or ""))
@@ -68,8 +71,7 @@ def _arguments(block: Mapping[str, Any]) -> str:
     return _valid_json(given) if isinstance(given, str) else _dump(given)
 
 
-def _dump(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+_dump = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _valid_json(arguments: str) -> str:

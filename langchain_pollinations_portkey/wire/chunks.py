@@ -1,0 +1,140 @@
+"""The chunks of a stream as LangChain has them, made without pydantic where that is known to be the same.
+
+Strategy: nearly all chunks of a stream are of two kinds, a piece of text and a piece of a tool call's arguments.
+Validating them costs more than all else that happens to a chunk, and says nothing: we made the values ourselves.
+So these two are put together by hand (`_by_hand`) - but only if the installed langchain-core gave the very same for
+samples when this module was imported (`_agrees`). A release that adds a field or sets one differently only makes
+chunks slower; a test compares both ways for many values.
+
+What LangChain makes of a piece of arguments follows from its first character: only text that begins with `{` can be
+a JSON object, whatever is completed or cut off at its end, and everything else is an invalid call. Pieces that do
+begin so are left to LangChain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessageChunk
+from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
+from langchain_core.outputs import ChatGenerationChunk
+
+MODEL_PROVIDER = "portkey"
+"""`response_metadata["model_provider"]`: the name under which our content-block translator is registered."""
+
+_BLANKS = " \t\n\r"
+_new = object.__new__
+_set = object.__setattr__
+
+
+def make_chunk(
+    text: str,
+    *,
+    additional_kwargs: dict[str, Any] | None = None,
+    tool_call_chunks: Sequence[ToolCallChunk] = (),
+) -> ChatGenerationChunk:
+    """A chunk in the midst of a stream.
+
+    Args:
+        text: A piece of the text.
+        additional_kwargs: What LangChain has no field for.
+        tool_call_chunks: Pieces of tool calls.
+    """
+    if _fast and type(text) is str and (not tool_call_chunks or _are_pieces(tool_call_chunks)):
+        return _by_hand(text, additional_kwargs, tool_call_chunks)
+    return _by_langchain(text, additional_kwargs, tool_call_chunks)
+
+
+def _are_pieces(calls: Sequence[ToolCallChunk]) -> bool:
+    """Whether all of these go on with a call, and none can be read as one of its own."""
+    for call in calls:
+        args = call["args"]
+        if type(args) is not str or not args or call["name"] is not None or call["id"] is not None:
+            return False
+        if args.lstrip(_BLANKS)[:1] == "{" or type(call["index"]) is not int:
+            return False
+    return True
+
+
+def _by_langchain(
+    text: str, additional_kwargs: dict[str, Any] | None, tool_call_chunks: Sequence[ToolCallChunk]
+) -> ChatGenerationChunk:
+    message = AIMessageChunk(
+        content=text,
+        additional_kwargs=additional_kwargs or {},
+        tool_call_chunks=list(tool_call_chunks),
+        response_metadata={"model_provider": MODEL_PROVIDER},
+    )
+    return ChatGenerationChunk(message=message)
+
+
+def _by_hand(
+    text: str, additional_kwargs: dict[str, Any] | None, tool_call_chunks: Sequence[ToolCallChunk]
+) -> ChatGenerationChunk:
+    fields_set = {"content", "additional_kwargs", "response_metadata", "tool_call_chunks"}
+    calls: list[ToolCallChunk] = []
+    invalid: list[dict[str, Any]] = []
+    if tool_call_chunks:
+        fields_set |= {"tool_calls", "invalid_tool_calls"}
+        for call in tool_call_chunks:
+            calls.append(call.copy())
+            args = call["args"]
+            invalid.append({"name": None, "args": args, "id": None, "error": None, "type": "invalid_tool_call"})
+    message = _new(AIMessageChunk)
+    fields = {
+        "content": text,
+        "additional_kwargs": additional_kwargs.copy() if additional_kwargs else {},
+        "response_metadata": {"model_provider": MODEL_PROVIDER},
+        "type": "AIMessageChunk",
+        "name": None,
+        "id": None,
+        "tool_calls": [],
+        "invalid_tool_calls": invalid,
+        "usage_metadata": None,
+        "tool_call_chunks": calls,
+        "chunk_position": None,
+    }
+    _set(message, "__dict__", fields)
+    _set(message, "__pydantic_fields_set__", fields_set)
+    _set(message, "__pydantic_extra__", {})
+    _set(message, "__pydantic_private__", None)
+    chunk = _new(ChatGenerationChunk)
+    _set(chunk, "__dict__", {"text": text, "generation_info": None, "type": "ChatGenerationChunk", "message": message})
+    _set(chunk, "__pydantic_fields_set__", {"text", "message"})
+    _set(chunk, "__pydantic_extra__", None)
+    _set(chunk, "__pydantic_private__", None)
+    return chunk
+
+
+def state(model: Any) -> list[Any]:
+    """All that a pydantic model holds, in its order, so that two can be compared."""
+    fields = [
+        (name, state(value) if hasattr(value, "__pydantic_fields_set__") else value)
+        for name, value in model.__dict__.items()
+    ]
+    return [
+        type(model),
+        fields,
+        sorted(model.__pydantic_fields_set__),
+        model.__pydantic_extra__,
+        model.__pydantic_private__,
+    ]
+
+
+def _agrees() -> bool:
+    """Whether the installed langchain-core makes the same of some samples."""
+    samples: list[tuple[str, dict[str, Any] | None, list[ToolCallChunk]]] = [
+        ("", None, []),
+        ("word", None, []),
+        ("", {"reasoning_content": "so", "content_blocks": [{"index": 0}]}, []),
+    ]
+    pieces = ("ab", '"}', ' : [1, {"a": 2}]', "[{}]", "}", "1", "null", '"{}"', " ")
+    samples += [("", None, [tool_call_chunk(name=None, args=piece, id=None, index=3)]) for piece in pieces]
+    try:
+        return all(state(_by_hand(*sample)) == state(_by_langchain(*sample)) for sample in samples)
+    except Exception:  # noqa: BLE001  # a langchain-core that we do not know
+        return False
+
+
+_fast = _agrees()
