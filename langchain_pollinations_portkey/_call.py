@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
+from langchain_pollinations_portkey._json import dumps_body
 from langchain_pollinations_portkey._operations import Operation, Probe, Send, Sleep, arun, run
 from langchain_pollinations_portkey._routes import RoutePlan
-from langchain_pollinations_portkey._secrets import masked_headers
+from langchain_pollinations_portkey._secrets import HIDDEN, masked_headers
 from langchain_pollinations_portkey._stream_reader import StreamReader
 from langchain_pollinations_portkey.catalogue import Catalogue, Provider, retirement_notice
 from langchain_pollinations_portkey.errors import (
@@ -35,6 +36,7 @@ from langchain_pollinations_portkey.errors import (
     PortkeyTimeoutError,
     PortkeyUpstreamConnectionError,
     decode_body,
+    readable,
     status_error,
 )
 from langchain_pollinations_portkey.gateway import plain_build
@@ -282,6 +284,7 @@ class Call:
             self._fetching.stream
             and not self.gateway.hosted
             and not self._check_sent
+            and _builds.get(self.gateway.origin) is not Build.GOOD
             and self._stream_may_need_check
             and "x-portkey-gateway-exception" in response.headers
         )
@@ -333,6 +336,12 @@ class Call:
         self.tell_losses([generation.message for generation in result.generations], response_facts(response.headers))
         return result
 
+    def hide(self, text: str) -> str:
+        """A text without the keys that the request carried, for some providers repeat them."""
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN) if secret else text
+        return text
+
     def read_body(self, response: httpx.Response, content: bytes) -> ChatResult:
         """Read a JSON answer.
 
@@ -352,16 +361,24 @@ class Call:
         try:
             asked = self.asked(facts)
             body = unwrap_answer(body, asked.chat.emulated_tool)
-            return read_answer(body, requested_model=asked.target.model.model, quirks=quirks, facts=facts)
+            with readable(PortkeyInvalidResponseError):
+                return read_answer(body, requested_model=asked.target.model.model, quirks=quirks, facts=facts)
         except PortkeyInvalidResponseError as error:
-            described = status_error(
-                detached(response, json.dumps(body).encode() if isinstance(body, Mapping) else content, self._secrets)
-            )
-            if isinstance(described, PortkeyInvalidResponseError):
-                described.args = error.args
-            described.partial = error.partial
-            described.error_type = described.error_type or error.error_type
-            raise described from None
+            failure = self._without_answer(response, body if isinstance(body, Mapping) else content, error)
+        # Not within the clause: the error would keep the first one, which may repeat a key, as its context.
+        raise failure
+
+    def _without_answer(
+        self, response: httpx.Response, body: Mapping[str, Any] | bytes, error: PortkeyInvalidResponseError
+    ) -> PortkeyError:
+        """The error for a successful status without an answer."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        described = status_error(detached(response, content, self._secrets))
+        if isinstance(described, PortkeyInvalidResponseError):
+            described.args = (self.hide(str(error)),)
+        described.partial = error.partial
+        described.error_type = described.error_type or (error.error_type and self.hide(error.error_type))
+        return described
 
     def tell_losses(self, messages: Sequence[BaseMessage], facts: Mapping[str, Any]) -> None:
         """Warn of what the gateway lost of an answer, once per provider and loss.
@@ -425,7 +442,7 @@ def _retries_that_fit(retries: int, seconds: float | None) -> int:
 
 def _encode(body: Mapping[str, Any]) -> bytes:
     try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        return dumps_body(body)
     except (TypeError, ValueError, RecursionError) as error:  # half a surrogate pair is a ValueError too
         raise PortkeyConfigurationError(f"The request cannot be written as JSON: {error}") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from langchain_pollinations_portkey.errors import (
     PortkeyError,
     PortkeyStreamError,
     PortkeyStreamTruncatedError,
+    readable,
 )
 from langchain_pollinations_portkey.gateway import plain_build
 from langchain_pollinations_portkey.gateway.headers import response_facts
@@ -120,6 +122,12 @@ class StreamReader:
         error.request_id = error.request_id or headers.get("x-request-id") or headers.get("request-id")
         if self._given:
             error.partial = add_ai_message_chunks(*self._given)
+        error.args = tuple(self._call.hide(str(argument)) for argument in error.args)
+        for name in ("error_type", "error_code"):
+            if isinstance(getattr(error, name), str):
+                setattr(error, name, self._call.hide(getattr(error, name)))
+        if error.body is not None:
+            error.body = json.loads(self._call.hide(json.dumps(error.body)))
         raise error
 
     def _end(self) -> list[ChatGenerationChunk]:
@@ -147,7 +155,8 @@ class StreamReader:
             yield from self._assemble(changed)
 
     def _assemble(self, event: Mapping[str, Any]) -> list[ChatGenerationChunk]:
-        return self._noted(self._assembler.feed(event))
+        with readable(PortkeyStreamError):
+            return self._noted(self._assembler.feed(event))
 
     def _noted(self, chunks: list[ChatGenerationChunk]) -> list[ChatGenerationChunk]:
         for chunk in chunks:

@@ -47,7 +47,7 @@ from langchain_pollinations_portkey.routing import Target as RouteTarget
 from langchain_pollinations_portkey.wire import blocks
 from langchain_pollinations_portkey.wire.chat.cache_control import PromptCachePolicy
 from langchain_pollinations_portkey.wire.chat.downloads import images_needed, with_downloaded
-from langchain_pollinations_portkey.wire.chat.request import ChatRequest, build_request
+from langchain_pollinations_portkey.wire.chat.request import ChatRequest, written
 from langchain_pollinations_portkey.wire.chat.structured import Method, Schema, plan_structured_output, with_raw
 from langchain_pollinations_portkey.wire.chat.tools import ToolLike, tool_choice_to_wire, tools_to_wire
 from langchain_pollinations_portkey.wire.usage import added_counts
@@ -383,7 +383,7 @@ class ChatPortkey(GatewayModel, BaseChatModel):
         wants_usage = stream and route.get("stream_usage", self.stream_usage)
 
         def write(model: ResolvedModel) -> ChatRequest:
-            return build_request(messages, model, _with_usage(body, model) if wants_usage else body, stream=stream)
+            return written(messages, model, _with_usage(body, model) if wants_usage else body, stream=stream)
 
         name = route.get("model") or self.model_name
         given = {key: route.get(key, getattr(self, key)) for key in ROUTE_NAMES}

@@ -28,11 +28,12 @@ Every class is a `PortkeyError`; each that stands for a condition LangChain know
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -232,6 +233,24 @@ class ErrorDetail:
     request_id: str | None = None
     by_gateway: bool = False
     hook_results: Any = field(default=None, repr=False)
+
+
+@contextlib.contextmanager
+def readable(kind: type[PortkeyError]) -> Iterator[None]:
+    """Report what an answer holds where nothing of the sort is expected as one of our errors.
+
+    Args:
+        kind: The class of the error.
+    """
+    try:
+        yield
+    except PortkeyError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # pydantic's ValidationError is a ValueError
+        first = str(error).partition("\n")[0]
+        raise kind(
+            f"The answer holds something that cannot be read: {type(error).__name__}: {_shorten(first)}"
+        ) from None
 
 
 def decode_body(content: bytes) -> Any:

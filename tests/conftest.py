@@ -32,6 +32,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    # What a test registers is gone with it.
+    monkeypatch.setattr(Catalogue.default(), "_state", Catalogue.default()._state)
     notices.forget_all()
 
 

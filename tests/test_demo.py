@@ -243,7 +243,11 @@ def test_long_answers_are_broken_at_words() -> None:
 )
 def test_make_demo(variables: list[str], expected: str) -> None:
     answer = subprocess.run(
-        ["make", "--dry-run", "demo", *variables], cwd=cli_support.ROOT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "--dry-run", "demo", *variables],
+        cwd=cli_support.ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert answer.stdout.splitlines()[-1].split("/")[-1].strip() == expected
 

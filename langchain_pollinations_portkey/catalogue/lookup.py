@@ -18,6 +18,7 @@ are plausible and one of them sends the prompt and the bill elsewhere. On the ho
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -46,6 +47,9 @@ SEED_NAMES = frozenset(
 
 _CACHE_SIZE = 1024
 """Names remembered; a program uses a handful, but ids made up at run time must not fill the memory."""
+
+_LONGEST_NAME = 512
+_NOT_IN_AN_ID = re.compile(r"[\x00-\x1f\x7f\\?#]|(^|/)\.\.?(/|$)")
 
 _Question = tuple[str, str | None, str | None, bool]
 
@@ -241,6 +245,9 @@ class Catalogue:
         """
         state = self._state
         question = (name, provider or None, default_provider or None, hosted)
+        if len(name) > _LONGEST_NAME or _NOT_IN_AN_ID.search(name):
+            # Some providers have the model in the URL, where these would lead to another path.
+            raise UnknownModelError(f"{name[:_LONGEST_NAME]!a} is no name of a model.")
         answer = state.answers.get(question)
         if answer is None:
             answer = self._resolve(state, *question)
@@ -339,6 +346,7 @@ class Catalogue:
         )
 
     def _unknown_provider(self, name: str) -> PortkeyConfigurationError:
+        name = name[:_LONGEST_NAME]
         near = names.nearest(names.normalised(name), self._provider_ids)
         near_ids = list(dict.fromkeys(self._provider_ids[other] for other in near))
         if name.startswith("@"):

@@ -240,7 +240,7 @@ def compact_json(value: Any) -> str:
     """
     try:
         return json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise PortkeyConfigurationError(f"What goes into a header must be JSON: {error}") from None
 
 

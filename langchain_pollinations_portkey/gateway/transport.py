@@ -633,11 +633,12 @@ def detached(response: httpx.Response, content: bytes, secrets: Iterable[str] = 
         content: What to give as its body.
         secrets: Texts to hide in body and headers: some providers repeat the key that they refuse.
     """
-    headers = [(k, v) for k, v in response.headers.multi_items() if k.lower() not in _BODY_HEADERS]
+    # As bytes: httpx writes header texts as ASCII, and providers send others.
+    headers = [(k, v) for k, v in response.headers.raw if k.decode("ascii", "replace").lower() not in _BODY_HEADERS]
     for secret in secrets:
         if len(secret) >= _SHORTEST_SECRET:
             content = content.replace(secret.encode(), HIDDEN.encode())
-            headers = [(k, v.replace(secret, HIDDEN)) for k, v in headers]
+            headers = [(k, v.replace(secret.encode(), HIDDEN.encode())) for k, v in headers]
     return httpx.Response(
         response.status_code,
         headers=headers,

@@ -91,7 +91,7 @@ def body_steps(answer: Answer, delivery: Delivery) -> Iterator[Step]:
             yield float(piece)
             continue
         if number and delivery.pause:
-            yield delivery.pause
+            yield float(delivery.pause)
         rest = piece
         while marks and marks[0][0] <= sent + len(rest):
             position, step = marks.pop(0)
@@ -110,7 +110,7 @@ def body_steps(answer: Answer, delivery: Delivery) -> Iterator[Step]:
 def _marks(delivery: Delivery, total: int) -> Iterator[tuple[int, Step]]:
     """The byte positions at which something happens."""
     if delivery.stall_after is not None and delivery.stall:
-        yield round(delivery.stall_after * total), delivery.stall
+        yield round(delivery.stall_after * total), float(delivery.stall)
     if delivery.drop == "mid_body" or (delivery.drop is None and delivery.drop_after is not None):
         after = _DEFAULT_DROP if delivery.drop_after is None else delivery.drop_after
         yield min(total, after if isinstance(after, int) else round(after * total)), RESET

@@ -25,7 +25,7 @@ TURNS = ("invoke", "ainvoke", "invoke", "stream", "ainvoke", "astream")
 LEFT = 9
 """Of 24 calls, the stream that is left after its first piece."""
 
-BYTES_PER_CALL = 400
+BYTES_PER_CALL = 1000
 """More than that, on average, is a leak: the smallest message takes some 3,000."""
 
 
@@ -63,8 +63,9 @@ def test_memory_and_open_files_stay_flat(
         sizes.append(tracemalloc.get_traced_memory()[0])
         files.append(_open_files())
 
-    grown = sizes[-1] - sizes[0]
-    assert grown < BYTES_PER_CALL * calls, f"{grown:,} bytes more after {calls:,} calls: {sizes}"
+    # What is kept once and for all, such as caches, comes within the first fifth.
+    grown, within = sizes[-1] - sizes[2], calls * 4 // 5
+    assert grown < BYTES_PER_CALL * within, f"{grown:,} bytes more after {within:,} calls: {sizes}"
     assert max(files) - files[0] <= 8, f"open files: {files}"
 
 

@@ -373,7 +373,6 @@ def test_odd_values_anywhere_in_an_answer(
     assert not _ask_all(chosen, pinned_gateway, provider, scenes, ledger, "odd values anywhere")
 
 
-@pytest.mark.xfail(strict=True, reason="TypeError and pydantic.ValidationError leave the call as they are")
 @pytest.mark.parametrize("where", UNREADABLE)
 def test_odd_values_where_they_are_not_expected_yet(
     where: str, pinned_gateway: LocalGateway, provider: StandInProvider, scenes: Scenes, ledger: Ledger
@@ -382,7 +381,6 @@ def test_odd_values_where_they_are_not_expected_yet(
     assert not _ask_all(chosen, pinned_gateway, provider, scenes, ledger, f"odd values as `{where}`")
 
 
-@pytest.mark.xfail(strict=True, reason="read as an empty message without a finish reason: wire/chat/answer.py")
 @pytest.mark.parametrize("choice", [{}, {"message": None}, {"message": 3}], ids=json.dumps)
 def test_a_choice_without_a_message_is_no_answer(
     choice: Any, pinned_gateway: LocalGateway, provider: StandInProvider, scenes: Scenes, ledger: Ledger
@@ -395,7 +393,6 @@ def test_a_choice_without_a_message_is_no_answer(
     assert type(outcome.error) is PortkeyInvalidResponseError
 
 
-@pytest.mark.xfail(strict=True, reason="detached() in transport.py gives httpx header texts, which it encodes as ASCII")
 @pytest.mark.parametrize("way", WAYS)
 def test_an_error_with_headers_beyond_ascii(
     way: str, pinned_gateway: LocalGateway, provider: StandInProvider, scenes: Scenes, ledger: Ledger
@@ -407,9 +404,6 @@ def test_an_error_with_headers_beyond_ascii(
     assert ledger.note(SECTION, fault, outcome, answer=TEXT, requests=scenes.requests["x"]) == "typed error"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a gateway exception on a stream marks the gateway as broken, whatever the probe said"
-)
 @pytest.mark.filterwarnings(f"error::{GatewayBuildWarning.__module__}.GatewayBuildWarning")
 def test_a_good_gateway_is_not_taken_for_a_broken_one(
     pinned_gateway: LocalGateway, provider: StandInProvider, scenes: Scenes, ledger: Ledger
@@ -445,7 +439,6 @@ def test_a_provider_that_repeats_the_key_is_not_quoted(
         assert verdict == "typed error", outcome
 
 
-@pytest.mark.xfail(strict=True, reason="the texts of errors found in a 2xx are made before secrets are taken out")
 @pytest.mark.parametrize("way", WAYS)
 def test_a_successful_answer_that_repeats_the_key_is_not_quoted(
     way: str, pinned_gateway: LocalGateway, provider: StandInProvider, scenes: Scenes, ledger: Ledger

@@ -212,7 +212,6 @@ def test_a_stalled_answer_is_given_up_in_time(
         assert way not in STREAMS or outcome.error.partial is not None
 
 
-@pytest.mark.xfail(strict=True, reason="body_steps() of the stand-in knows waits by their being floats")
 def test_a_stall_of_whole_seconds(pinned_gateway: LocalGateway, provider: StandInProvider, scenes: Scenes) -> None:
     assert ask(
         "invoke", chat(pinned_gateway, provider), scenes.prompt("x", Reply(ANSWER, stall_after=0.5, stall=1))

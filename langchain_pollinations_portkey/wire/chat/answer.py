@@ -131,7 +131,9 @@ def _read_message(
     choice: Mapping[str, Any], metadata: Mapping[str, Any], answer_id: str, provider_tools: AbstractSet[str]
 ) -> AIMessage:
     message = choice.get("message")
-    piece = read_piece(message if isinstance(message, Mapping) else {})
+    if not isinstance(message, Mapping):
+        raise PortkeyInvalidResponseError("The answer has a choice without a message.")
+    piece = read_piece(message)
     own = [call for call in piece.tool_calls if call.name not in provider_tools]
     calls, invalid, signatures = finish_tool_calls(own, answer_id=answer_id)
     # Tools that the provider has run itself: no agent shall run them again.

@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 
 from langchain_pollinations_portkey.catalogue.entries import Provider, ResolvedModel
-from langchain_pollinations_portkey.errors import PortkeyConfigurationError
+from langchain_pollinations_portkey.errors import PortkeyConfigurationError, PortkeyError
 from langchain_pollinations_portkey.wire.chat.cache_control import settle_cache_control
 from langchain_pollinations_portkey.wire.chat.emulation import emulate_response_format
 from langchain_pollinations_portkey.wire.chat.json_mode import with_json_instruction
@@ -76,6 +76,22 @@ def build_request(
     else:
         body.pop("stream_options", None)
     return ChatRequest(body, losses | _lost_parameters(body, provider), emulated)
+
+
+def written(
+    messages: Sequence[BaseMessage], model: ResolvedModel, options: Mapping[str, Any], *, stream: bool
+) -> ChatRequest:
+    """`build_request`, where things of the user's that have no form in JSON (bytes, cycles) are errors of ours.
+
+    Raises:
+        PortkeyConfigurationError: The request cannot be sent to this provider as it is, or not be written at all.
+    """
+    try:
+        return build_request(messages, model, options, stream=stream)
+    except (TypeError, ValueError, RecursionError) as error:
+        if isinstance(error, PortkeyError):
+            raise
+        raise PortkeyConfigurationError(f"The request cannot be written: {type(error).__name__}: {error}") from None
 
 
 def _settle_response_format(body: dict[str, Any], provider: Provider, losses: dict[str, str]) -> None:
