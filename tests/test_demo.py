@@ -7,6 +7,7 @@ import dataclasses
 import html
 import inspect
 import io
+import os
 import re
 import signal
 import subprocess
@@ -242,9 +243,12 @@ def test_long_answers_are_broken_at_words() -> None:
     ],
 )
 def test_make_demo(variables: list[str], expected: str) -> None:
+    # Tests are run by make themselves, which would hand its own settings on.
+    alone = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     answer = subprocess.run(
         ["make", "--no-print-directory", "--dry-run", "demo", *variables],
         cwd=cli_support.ROOT,
+        env=alone,
         capture_output=True,
         text=True,
         check=True,

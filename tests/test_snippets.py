@@ -28,7 +28,11 @@ KEYS = (
     "MISTRAL_API_KEY",
     "AWS_ACCESS_KEY_ID",
 )
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+PAGES = [
+    page
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md")))
+    if "```python" in page.read_text(encoding="utf-8")
+]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 

@@ -9,7 +9,9 @@ import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage
@@ -55,7 +57,7 @@ def test_the_gateway_is_killed_and_comes_back(
     for way, model in models.items():
         assert ask(way, model, scenes.prompt(f"before {way}", Reply(ANSWER))).text == ANSWER
     killer = threading.Thread(
-        target=lambda: until(lambda: all(scenes.requests[way] for way in WAYS)) and (time.sleep(0.4), kill(own_gateway))
+        target=lambda: until(lambda: all(scenes.requests[way] for way in WAYS)) and (time.sleep(1), kill(own_gateway))
     )
     killer.start()
     slow = {"invoke": Reply(ANSWER, delay=10.0), "ainvoke": Reply(ANSWER, delay=10.0)}
@@ -91,22 +93,21 @@ def test_the_gateway_is_killed_and_comes_back(
         assert (verdict, requests) == ("right answer", 1), outcome
 
 
-def test_a_connection_that_was_idle_for_any_time(
-    pinned_gateway: LocalGateway, provider: StandInProvider, scenes: Scenes, ledger: Ledger
-) -> None:
-    """The gateway closes idle connections after five to six seconds; no request goes out on one that it closes."""
-    jobs = {}
-    for number, wait in enumerate((3.0, 3.9, 4.0, 4.1, 5.0, 5.1, 5.9, 5.98, 6.0, 6.02, 6.1)):
-        for way, twice in {"invoke": _twice, "ainvoke": _atwice}.items():
-            # Each with connections of its own: settings that differ are not shared.
-            model = chat(pinned_gateway, provider, max_connections=100 + number)
-            prompts = scenes.prompt(f"first {way} {wait}"), scenes.prompt(f"{way} {wait}", Reply(ANSWER))
-            jobs[wait, way] = partial(twice, model, *prompts, wait)
-
-    for (wait, way), outcome in at_once(jobs).items():
-        requests = scenes.requests[f"{way} {wait}"]
-        verdict = ledger.note(SECTION, "connection idle for 3 to 6.1 s", outcome, answer=ANSWER, requests=requests)
-        assert (verdict, requests) == ("right answer", 1), (wait, way, outcome)
+@pytest.fixture(scope="module", autouse=True)
+def idle(pinned_gateway: LocalGateway) -> Iterator[Callable[[], tuple[dict[tuple[float, str], Outcome], Scenes]]]:
+    """Calls on connections that were idle for seconds; they are begun here and wait while the other tests run."""
+    with StandInProvider() as provider:
+        scenes = Scenes(provider)
+        jobs = {}
+        for number, wait in enumerate((3.0, 3.9, 4.0, 4.1, 5.0, 5.1, 5.9, 5.98, 6.0, 6.02, 6.1)):
+            for way, twice in {"invoke": _twice, "ainvoke": _atwice}.items():
+                # Each with connections of its own: settings that differ are not shared.
+                model = chat(pinned_gateway, provider, max_connections=100 + number)
+                prompts = scenes.prompt(f"first {way} {wait}"), scenes.prompt(f"{way} {wait}", Reply(ANSWER))
+                jobs[wait, way] = partial(twice, model, *prompts, wait)
+        with ThreadPoolExecutor(1) as begun:
+            outcomes = begun.submit(at_once, jobs)
+            yield lambda: (outcomes.result(), scenes)
 
 
 def _twice(model: ChatPortkey, first: str, then: str, wait: float) -> Outcome:
@@ -280,10 +281,11 @@ def test_errors_free_their_connections_too(
         "no answer": RawAnswer(body=b"{}"),
     }
     with Relay(pinned_gateway.port) as relay:
-        model = chat(pinned_gateway, provider, base_url=relay.base_url, max_connections=1, timeout=1)
+        hurried = chat(pinned_gateway, provider, base_url=relay.base_url, max_connections=1, timeout=1)
+        model = hurried.model_copy(update={"request_timeout": 30})
         for name, fault in faults.items():
             for way in ("invoke", "stream"):
-                outcome = ask(way, model, scenes.prompt(f"{name} {way}", fault))
+                outcome = ask(way, hurried, scenes.prompt(f"{name} {way}", fault))
                 assert outcome.error is not None
                 assert outcome.seconds < 1 + SLACK
                 after = ask(way, model, scenes.prompt(f"after {name} {way}", Reply(ANSWER)))
@@ -293,3 +295,12 @@ def test_errors_free_their_connections_too(
                 )
                 assert (verdict, requests) == ("right answer", 1), after
         assert relay.open <= 1
+
+
+def test_a_connection_that_was_idle_for_any_time(idle: Any, ledger: Ledger) -> None:
+    """The gateway closes idle connections after five to six seconds; no request goes out on one that it closes."""
+    outcomes, scenes = idle()
+    for (wait, way), outcome in outcomes.items():
+        requests = scenes.requests[f"{way} {wait}"]
+        verdict = ledger.note(SECTION, "connection idle for 3 to 6.1 s", outcome, answer=ANSWER, requests=requests)
+        assert (verdict, requests) == ("right answer", 1), (wait, way, outcome)

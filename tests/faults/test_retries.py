@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -57,11 +58,11 @@ class Case:
     answers: tuple[Scripted, ...]
     retries: int
     requests: int
-    ends: type[PortkeyError] | None = None
+    ends: type[PortkeyError] | tuple[type[PortkeyError], ...] | None = None
     ends_stream: type[PortkeyError] | None = None
     timeout: float | None = None
 
-    def expected(self, way: str) -> type[PortkeyError] | None:
+    def expected(self, way: str) -> Any:
         return self.ends_stream if way.endswith("stream") and self.ends_stream else self.ends
 
 
@@ -122,8 +123,13 @@ def cases() -> Iterator[Case]:
             answers = (Reply(ANSWER, drop=drop), GOOD)
             yield Case(f"dropped {where}", answers, retries, 1, PortkeyGatewayError, PortkeyStreamTruncatedError)
 
-    yield Case("500, back-off longer than the timeout", (fail(500),), 3, 1, PortkeyServerError, timeout=0.9)
-    yield Case("500, one back-off within the timeout", (fail(500),), 3, 2, PortkeyServerError, timeout=2.9)
+
+def timed_cases() -> Iterator[Case]:
+    """Calls that run out of time; on a busy machine one request more or less may fit, never one too many."""
+    out_of_time = PortkeyServerError, PortkeyTimeoutError
+    yield Case("500, back-off longer than the timeout", (fail(500),), 3, 1, out_of_time, timeout=0.9)
+    yield Case("500, one back-off within the timeout", (fail(500),), 3, 2, out_of_time, timeout=2.9)
+    yield Case("503 after 0.7 s, 2 s in all", (Failure(503, "busy", delay=0.7),), 3, 2, out_of_time, timeout=2)
     yield Case("slower than the timeout", (Reply(ANSWER, delay=3), GOOD), 3, 1, PortkeyTimeoutError, timeout=1)
 
 
@@ -153,8 +159,6 @@ def test_requests_are_counted(
             assert verdict == ("typed error" if expected else "right answer"), outcome
             assert type(outcome.error) is (expected or type(None))
             assert received == case.requests
-            if case.timeout is not None:
-                assert outcome.seconds < case.timeout + SLACK
 
 
 def test_a_refused_connection_is_no_request(
@@ -215,22 +219,28 @@ def test_no_retries_send_exactly_one_request_on_connections_that_are_used_again(
         assert (verdict, received) == ("typed error", 1), outcome
 
 
-def test_a_call_comes_back_in_time_although_the_provider_is_slow_and_fails(
-    pinned_gateway: LocalGateway, provider: StandInProvider, scenes: Scenes, ledger: Ledger
+def test_a_call_comes_back_in_time(
+    pinned_gateway: LocalGateway,
+    provider: StandInProvider,
+    scenes: Scenes,
+    ledger: Ledger,
+    subtests: pytest.Subtests,
 ) -> None:
-    """A retry that fits when the call begins may be cut by the time that the first request took."""
-    model = chat(pinned_gateway, provider, max_retries=3, timeout=2)
-    slow = Failure(503, "busy", delay=0.7)
-    outcomes = at_once({way: partial(ask, way, model, scenes.prompt(way, slow)) for way in WAYS})
+    """Pauses and slow answers have to fit into `timeout`: no request goes out whose answer could not be awaited."""
+    jobs = {}
+    for number, case in enumerate(timed_cases()):
+        model = chat(pinned_gateway, provider, max_retries=case.retries, timeout=case.timeout)
+        for way in WAYS:
+            tag = f"{number}-{way}"
+            jobs[case, way, tag] = partial(ask, way, model, scenes.prompt(tag, *case.answers))
 
-    for way, outcome in outcomes.items():
-        requests = scenes.requests[way]
-        fault = "503 after 0.7 s, always, 2 s in all"
-        verdict = ledger.note(SECTION, fault, outcome, answer=ANSWER, requests=requests, most=4)
-        assert verdict == "typed error", outcome
-        assert isinstance(outcome.error, PortkeyServerError | PortkeyTimeoutError)
-        assert outcome.seconds < 2 + SLACK
-        assert requests <= 2
+    for (case, way, tag), outcome in at_once(jobs).items():
+        with subtests.test(case.fault, way=way):
+            received = scenes.requests[tag]
+            verdict = ledger.note(SECTION, case.fault, outcome, answer=ANSWER, requests=received, most=case.requests)
+            assert verdict == "typed error", outcome
+            assert isinstance(outcome.error, case.ends)
+            assert outcome.seconds < case.timeout + SLACK
 
 
 async def test_a_wait_without_end_is_not_taken(

@@ -222,8 +222,8 @@ def test_a_stream_may_pause_for_less_than_the_timeout_as_often_as_it_likes(
     pinned_gateway: LocalGateway, provider: StandInProvider, scenes: Scenes, ledger: Ledger
 ) -> None:
     """`timeout` bounds each silence of a stream; the stream as a whole may take longer."""
-    model = chat(pinned_gateway, provider, timeout=1.5)
-    slow = Reply(chunks=["one ", "two ", "three ", "four"], pause=0.3)
+    model = chat(pinned_gateway, provider, timeout=2.5)
+    slow = Reply(chunks=["one ", "two ", "three ", "four"], pause=0.4)
     outcomes = at_once({way: partial(ask, way, model, scenes.prompt(way, slow)) for way in STREAMS})
 
     for way, outcome in outcomes.items():

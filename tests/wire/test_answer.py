@@ -125,9 +125,14 @@ def test_an_answer_that_ended_in_an_error_is_one(reason: str) -> None:
     assert raised.value.error_type == reason
 
 
-def test_a_missing_message_or_finish_reason_is_no_error() -> None:
-    message = read({"choices": [{"index": 0}]})
+def test_a_missing_finish_reason_is_no_error() -> None:
+    message = read({"choices": [{"index": 0, "message": {}}]})
     assert (message.content, message.response_metadata["finish_reason"]) == ("", None)
+
+
+def test_a_choice_without_a_message_is_no_answer() -> None:
+    with pytest.raises(PortkeyInvalidResponseError, match="without a message"):
+        read({"choices": [{"index": 0}]})
 
 
 def test_thinking_with_its_signature_is_kept_whole() -> None:
