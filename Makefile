@@ -4,7 +4,7 @@
 #   make demo MODEL=portkey-claude     the same with a real model and your key for it
 #   make test                          all tests, the real gateway's among them
 #   make test TEST=tests/wire          some of them
-#   make soak                          the fault suite with its long forms, and its counts in docs/faults.md; ten minutes
+#   make soak                          the fault suite with its long forms, and its counts in docs/faults.md; six minutes
 #   make lint                          formatting, style, types, the floors of the house
 #   make format                        let ruff write what it can
 #   make demo-recording                the picture of the demo, docs/demo.svg
