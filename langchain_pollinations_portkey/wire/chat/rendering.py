@@ -1,7 +1,7 @@
 """A neutral content part in the one form in which the gateway hands it on to a provider.
 
 What a provider cannot get through this gateway is refused by name. A part that it could get if its bytes were
-here is refused with `MissingBytesError`, which carries the URL; `media_links` lists those of a conversation.
+here is refused with `MissingBytesError`, which carries the URL; `downloads.images_needed` lists them.
 """
 
 from __future__ import annotations
