@@ -1,19 +1,18 @@
 """What chat models and embeddings have in common: which gateway, which model, whose keys.
 
-`GatewayModel` holds the fields by which a user says so, and settles for a call whom to ask, with which
-credentials and through which connections. What is asked is up to the classes that build on it.
+`GatewayModel` holds the fields by which a user says so, and settles for a call whom to ask and with which
+credentials. What is asked is up to the classes that build on it.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, model_validator
 
-from langchain_pollinations_portkey import _debug
-from langchain_pollinations_portkey._options import complete_arguments
+from langchain_pollinations_portkey._client_model import ClientModel
 from langchain_pollinations_portkey._secrets import comparable_headers, digest, is_secret, without_secrets
 from langchain_pollinations_portkey._tracing import metadata_of, trace_id_of
 from langchain_pollinations_portkey.catalogue import Catalogue, ResolvedModel, retirement_notice
@@ -35,27 +34,19 @@ from langchain_pollinations_portkey.gateway.settings import (
     normalise_base_url,
     normalise_custom_host,
 )
-from langchain_pollinations_portkey.gateway.transport import HTTPSettings, Transport
 from langchain_pollinations_portkey.notices import Notice, SecurityWarning, tell
 
-_debug.follow_environment()
 
-
-class GatewayModel(BaseModel):
+class GatewayModel(ClientModel):
     """The fields and rules of everything that asks a gateway for a model."""
 
-    # Arguments hold keys, so errors about them do not repeat them.
-    model_config = ConfigDict(populate_by_name=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
-
-    # The default is for type checkers that know fields by one name only; without a model nothing is constructed.
-    model_name: str = Field(default="", alias="model")
-    """The model: a catalogue name, `provider/model`, or with `provider` a model id."""
+    which_model: ClassVar[str] = (
+        'Pass model="portkey-gpt4", model="claude-sonnet-4.5", model="provider/model", ... '
+        "Catalogue.default() lists the short names."
+    )
 
     provider: str | None = None
     """The provider of the model; with it, `model` is the provider's own model id."""
-
-    api_key: SecretStr | None = None
-    """The key of the model's provider."""
 
     api_keys: dict[str, SecretStr] = Field(default_factory=dict, repr=False)
     """Keys by provider, for models of several providers."""
@@ -76,12 +67,6 @@ class GatewayModel(BaseModel):
     """The provider's settings besides its key: `{"resource_name": ..., "api_version": ...}` for Azure OpenAI,
     `{"aws_region": ...}` for Bedrock. Secret ones are kept as `SecretStr`."""
 
-    request_timeout: float | None = Field(default=None, alias="timeout")
-    """Seconds until the answer has come, retries included; for a stream until it begins, and for each pause."""
-
-    max_retries: int = Field(default=3, ge=0)
-    """How often a failed request may be repeated, by the gateway and this client together; 0 sends it once."""
-
     trace_id: str | None = None
     """An id that the gateway hands back; LangChain's id of the whole run if not given, so that the calls of one agent
     run belong together."""
@@ -95,60 +80,20 @@ class GatewayModel(BaseModel):
     forward_headers: list[str] = Field(default_factory=list)
     """Names of headers that the gateway copies to the provider."""
 
-    default_headers: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
-    """Headers for every request; they win over ours. One that says what a field says (`x-portkey-provider`,
-    `authorization`) is read as that field."""
-
-    proxy: str | None = Field(default=None, exclude=True, repr=False)
-    """URL of a proxy between here and the gateway."""
-
-    verify: bool | str = True
-    """Whether to check the gateway's TLS certificate, or the path of a file with the authorities to trust."""
-
-    trust_env: bool = True
-    """Whether to read `HTTP_PROXY`, `SSL_CERT_FILE` and the like; a gateway on this machine needs no proxy."""
-
-    max_connections: int | None = Field(default=1000, gt=0)
-    """Most connections to the gateway at once, shared by all models with equal settings; `None` for no limit."""
-
-    http_client: Any = Field(default=None, exclude=True, repr=False)
-    """A synchronous httpx client to use as it is; it is never closed here."""
-
-    http_async_client: Any = Field(default=None, exclude=True, repr=False)
-    """An asynchronous httpx client to use as it is; it belongs to one event loop."""
-
     _default_provider: str | None = PrivateAttr(default=None)
     _environment_key: SecretStr | None = PrivateAttr(default=None)
-
-    if not TYPE_CHECKING:  # type checkers read the fields instead
-
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            try:
-                super().__init__(*args, **kwargs)
-            except ValidationError as error:
-                failure = _configuration_error(error)
-            else:
-                return
-            raise failure
 
     # ------------------------------------------------------------------ construction
 
     @model_validator(mode="before")
     @classmethod
-    def _check_arguments(cls, values: Any) -> Any:
-        """Say what is missing, catch mistyped names, and keep unknown ones for the request body."""
+    def _drop_missing_secrets(cls, values: Any) -> Any:
+        """LangChain's `load` does not fill in secrets inside a dict; they are looked for in the environment."""
         if not isinstance(values, Mapping):
             return values
-        _debug.follow_environment()
-        arguments = complete_arguments(values, {name: info.alias for name, info in cls.model_fields.items()})
-        if not arguments.get("model_name"):
-            raise PortkeyConfigurationError(
-                'Which model? Pass model="portkey-gpt4", model="claude-sonnet-4.5", model="provider/model", ... '
-                "Catalogue.default() lists the short names."
-            )
+        arguments = dict(values)
         for name in ("api_keys", "provider_options"):
             if isinstance(arguments.get(name), Mapping):
-                # LangChain's `load` does not fill in secrets inside a dict; they are looked for in the environment.
                 arguments[name] = {key: item for key, item in arguments[name].items() if not _is_missing_secret(item)}
         return arguments
 
@@ -178,11 +123,6 @@ class GatewayModel(BaseModel):
         return self
 
     @property
-    def model(self) -> str:
-        """The model as it was named."""
-        return self.model_name
-
-    @property
     def base_url(self) -> str:
         """The base URL of the gateway."""
         return self.portkey_base_url
@@ -209,12 +149,6 @@ class GatewayModel(BaseModel):
         except PortkeyConfigurationError:
             return "PORTKEY_PROVIDER_API_KEY"
         return _first(provider.key_variables, f"{provider.id}_api_key")
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        """A copy that shares the user's HTTP clients, which cannot be copied."""
-        memo = {} if memo is None else memo
-        memo.update({id(client): client for client in (self.http_client, self.http_async_client)})
-        return super().__deepcopy__(memo)
 
     # ------------------------------------------------------------------ whom to ask, and how
 
@@ -327,26 +261,6 @@ class GatewayModel(BaseModel):
             headers={**own, **(route.get("extra_headers") or {})},
         )
 
-    def _transport(self) -> Transport:
-        settings = HTTPSettings(
-            proxy=self.proxy, verify=self.verify, trust_env=self.trust_env, max_connections=self.max_connections
-        )
-        return Transport(settings, client=self.http_client, async_client=self.http_async_client)
-
-    # ------------------------------------------------------------------ life
-
-    def close(self) -> None:
-        """Close the connections kept open for this model, which models with equal settings share.
-
-        Not needed: idle ones are given up after seconds, and all are closed when the program ends. The model
-        stays usable.
-        """
-        self._transport().close()
-
-    async def aclose(self) -> None:
-        """`close`, with the asynchronous connections of the running event loop."""
-        await self._transport().aclose()
-
     # ------------------------------------------------------------------ telling calls apart
 
     def _routing_digest(self, route: Mapping[str, Any]) -> str:
@@ -421,15 +335,3 @@ def _is_missing_secret(value: Any) -> bool:
 
 def _first(variables: tuple[str, ...], name: str) -> str:
     return variables[0] if variables else name.upper().replace("-", "_")
-
-
-def _configuration_error(error: ValidationError) -> PortkeyConfigurationError:
-    """Our error for pydantic's, in one line and without the values, some of which are secret."""
-    told = []
-    for detail in error.errors(include_url=False, include_input=False):
-        cause = detail.get("ctx", {}).get("error")
-        if isinstance(cause, PortkeyConfigurationError):
-            return cause
-        where = ".".join(str(part) for part in detail["loc"])
-        told.append(f"{where}: {detail['msg']}" if where else detail["msg"])
-    return PortkeyConfigurationError("; ".join(told))

@@ -137,12 +137,15 @@ def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
     return body, route, notices
 
 
-def complete_arguments(values: Mapping[str, Any], aliases: Mapping[str, str | None]) -> dict[str, Any]:
+def complete_arguments(
+    values: Mapping[str, Any], aliases: Mapping[str, str | None], body_options: frozenset[str] = BODY_OPTIONS
+) -> dict[str, Any]:
     """Bring the arguments of a constructor into order.
 
     Args:
         values: What was passed; it is left as it is.
         aliases: The fields of the class, and the other name of those that have one.
+        body_options: Parameters that the request body may have.
 
     Returns:
         Values by field name. Parameters of the request body that are no fields are in `model_kwargs`, and headers
@@ -152,14 +155,14 @@ def complete_arguments(values: Mapping[str, Any], aliases: Mapping[str, str | No
         PortkeyConfigurationError: Something is missing, misspelt, given twice, or in the wrong place.
     """
     names = {**{alias: field for field, alias in aliases.items() if alias}, **{field: field for field in aliases}}
-    kwargs = _checked_kwargs(values.get("model_kwargs") or {}, names)
+    kwargs = _checked_kwargs(values.get("model_kwargs") or {}, names, body_options)
     arguments: dict[str, Any] = {}
     for name, value in values.items():
         field = names.get(name)
         if field is None:
             if name in kwargs:
                 raise PortkeyConfigurationError(f"{name!r} is given both by itself and in model_kwargs.")
-            kwargs[name] = _unknown_argument(name, value, names)
+            kwargs[name] = _unknown_argument(name, value, names, body_options)
         elif field in arguments and arguments[field] != value:
             raise PortkeyConfigurationError(f"{field!r} and {aliases[field]!r} are the same; give one of them.")
         else:
@@ -180,10 +183,10 @@ def complete_arguments(values: Mapping[str, Any], aliases: Mapping[str, str | No
     return arguments
 
 
-def _checked_kwargs(given: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+def _checked_kwargs(given: Mapping[str, Any], names: Mapping[str, str], body_options: frozenset[str]) -> dict[str, Any]:
     """A copy of `model_kwargs`, by field name where there is a field."""
     kwargs = {names.get(name, name): value for name, value in given.items()}
-    misplaced = sorted(name for name in kwargs if name in {*names.values(), *ROUTE_OPTIONS} - BODY_OPTIONS)
+    misplaced = sorted(name for name in kwargs if name in {*names.values(), *ROUTE_OPTIONS} - body_options)
     if misplaced:
         raise PortkeyConfigurationError(
             f"{misplaced[0]!r} in model_kwargs would become a part of the request body; pass it as an argument."
@@ -193,12 +196,12 @@ def _checked_kwargs(given: Mapping[str, Any], names: Mapping[str, str]) -> dict[
     return kwargs
 
 
-def _unknown_argument(name: str, value: Any, names: Mapping[str, str]) -> Any:
+def _unknown_argument(name: str, value: Any, names: Mapping[str, str], body_options: frozenset[str]) -> Any:
     """The value of an argument that is no field, and so one for the request body."""
     if name in ("extra_headers", "headers"):
         raise PortkeyConfigurationError(f"Pass {name} as default_headers=..., or as extra_headers=... of a call.")
-    if name not in BODY_OPTIONS:
-        tell(unknown_option(name, names.keys() | BODY_OPTIONS))
+    if name not in body_options:
+        tell(unknown_option(name, names.keys() | body_options))
     return value
 
 

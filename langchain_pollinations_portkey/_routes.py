@@ -19,7 +19,7 @@ from langchain_pollinations_portkey.gateway.routes import Branch, Leaf, Node, le
 from langchain_pollinations_portkey.notices import LossWarning, Notice
 from langchain_pollinations_portkey.routing import Conditional, Fallback, LoadBalance, Route
 from langchain_pollinations_portkey.routing import Target as RouteTarget
-from langchain_pollinations_portkey.wire.chat.request import ChatRequest
+from langchain_pollinations_portkey.wire.chat.request import ChatRequest, loss_notices
 
 ROUTE_NAMES = ("route", "fallbacks", "load_balance")
 """The options by which a route is given; one at a time."""
@@ -235,9 +235,9 @@ def _plan(node: Branch, found: Mapping[str, Leaf], write: Write) -> RoutePlan:
         for path, request in requests.items()
     }
     notices = tuple(
-        Notice(LossWarning, (name, found[path].target.model.provider.id), sentence[:1].upper() + sentence[1:])
+        notice
         for path, request in requests.items()
-        for name, sentence in request.losses.items()
+        for notice in loss_notices(request, found[path].target.model.provider)
     )
     return RoutePlan(node, found, requests, body, overrides, notices)
 

@@ -19,8 +19,6 @@ from langchain_pollinations_portkey.errors import (
     PortkeyStreamTruncatedError,
     readable,
 )
-from langchain_pollinations_portkey.gateway import plain_build
-from langchain_pollinations_portkey.gateway.headers import response_facts
 from langchain_pollinations_portkey.gateway.transport import detached
 from langchain_pollinations_portkey.wire.chat.emulation import StreamUnwrapper
 from langchain_pollinations_portkey.wire.chat.stream import StreamAssembler, chunks_of_result
@@ -46,17 +44,18 @@ class StreamReader:
     """
 
     def __init__(self, call: Call, response: httpx.Response) -> None:
+        sending = call.sending
         self._call = call
+        self._sending = sending
         self._response = response
-        self._facts = response_facts(response.headers)
-        self._provider = call.answering(self._facts)
-        asked = call.asked(self._facts)
+        self._facts = sending.facts
+        self._provider = sending.answering()
         self._assembler = StreamAssembler(
-            requested_model=asked.target.model.model,
+            requested_model=sending.answering_target().model.model,
             quirks=self._provider.quirks if self._provider is not None else None,
             facts=self._facts,
         )
-        tool = asked.chat.emulated_tool
+        tool = call.answered_chat().emulated_tool
         self._unwrapper = None if tool is None else StreamUnwrapper(tool)
         self._decoder = SSEDecoder()
         self._begun = False
@@ -122,17 +121,17 @@ class StreamReader:
         error.request_id = error.request_id or headers.get("x-request-id") or headers.get("request-id")
         if self._given:
             error.partial = add_ai_message_chunks(*self._given)
-        error.args = tuple(self._call.hide(str(argument)) for argument in error.args)
+        error.args = tuple(self._sending.hide(str(argument)) for argument in error.args)
         for name in ("error_type", "error_code"):
             if isinstance(getattr(error, name), str):
-                setattr(error, name, self._call.hide(getattr(error, name)))
+                setattr(error, name, self._sending.hide(getattr(error, name)))
         if error.body is not None:
-            error.body = json.loads(self._call.hide(json.dumps(error.body)))
+            error.body = json.loads(self._sending.hide(json.dumps(error.body)))
         raise error
 
     def _end(self) -> list[ChatGenerationChunk]:
         last = self._noted(self._assembler.finish())
-        self._call.tell_losses(self._given, self._facts)
+        self._call.tell_losses(self._given)
         return last
 
     def _event(self, data: bytes) -> Iterable[ChatGenerationChunk]:
@@ -145,7 +144,7 @@ class StreamReader:
         if not isinstance(event, dict):
             return []
         if "hook_results" in event:
-            event = plain_build.without_check(event) if self._call.sent_check else event
+            event = self._sending.without_check(event)
         if self._unwrapper is None:
             return self._assemble(event)
         return self._unwrap(self._unwrapper, event)

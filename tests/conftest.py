@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from langchain_pollinations_portkey import _call, notices
+from langchain_pollinations_portkey import _sending, notices
 from langchain_pollinations_portkey.catalogue import Catalogue
 from langchain_pollinations_portkey.gateway.local import LocalGateway
 from langchain_pollinations_portkey.testing import StandInProvider
@@ -40,7 +40,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def _gateway(name: str) -> Iterator[LocalGateway]:
     with LocalGateway(install_dir=GATEWAYS / name) as gateway:
         yield gateway
-    _call.forget_builds()
+    _sending.forget_builds()
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from langchain_pollinations_portkey import ChatPortkey, _call
+from langchain_pollinations_portkey import ChatPortkey, _sending
 from langchain_pollinations_portkey.catalogue import Catalogue
 from langchain_pollinations_portkey.catalogue.lookup import SEED_NAMES
 from langchain_pollinations_portkey.gateway.settings import DEFAULT_BASE_URL
@@ -41,7 +41,7 @@ def vcr_cassette_dir() -> str:
 @pytest.fixture
 def route(record_mode: str, request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
     """Where requests go: to the gateway and the stand-in while recording, nowhere while replaying."""
-    _call.forget_builds()
+    _sending.forget_builds()
     options: dict[str, Any] = {"max_retries": 2}
     if record_mode == "none":
         yield {**options, "base_url": DEFAULT_BASE_URL, "custom_host": "http://127.0.0.1:9"}

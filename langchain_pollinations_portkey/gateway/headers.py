@@ -104,7 +104,7 @@ def request_headers(
     *,
     retries: int,
     timeout: float | None,
-    with_check: bool,
+    check: str | None = None,
     route: Mapping[str, Any] | None = None,
 ) -> dict[str, str]:
     """The headers of one request.
@@ -115,7 +115,7 @@ def request_headers(
         request: What else to tell it.
         retries: How often the gateway may repeat the request.
         timeout: Seconds that an attempt may take until the provider answers; `None` for no limit.
-        with_check: Whether to add the check that makes a plainly installed gateway stream.
+        check: The header for the check that a plainly installed gateway needs, `None` for no check.
         route: The configuration of a route over several targets, which then says whom to ask.
 
     Raises:
@@ -144,8 +144,8 @@ def request_headers(
         headers[_FORWARD] = ",".join(request.forward_headers)
     for name, value in own.items():
         headers[name] = value.strip() if isinstance(value, str) else value
-    if with_check:
-        headers[plain_build.STREAM_HEADER] = plain_build.with_check(headers.get(plain_build.STREAM_HEADER))
+    if check is not None:
+        headers[check] = plain_build.with_check(check, headers.get(check))
     check_headers(headers)
     return headers
 

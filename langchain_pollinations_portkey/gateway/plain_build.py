@@ -25,6 +25,9 @@ _CHECK = {"default.modelWhitelist": {"models": [_MARK]}}
 STREAM_HEADER = "x-portkey-default-input-guardrails"
 EMBEDDINGS_HEADER = "x-portkey-default-output-guardrails"
 
+BROKEN_BY = {STREAM_HEADER: "streams", EMBEDDINGS_HEADER: "OpenAI's embeddings"}
+"""What a broken build breaks, by the header of the check that works around it."""
+
 CHECK_FAILED = 246
 """The status of an answer whose guardrails failed without denying it."""
 
@@ -58,8 +61,12 @@ def stream_needs_check(provider: Provider) -> bool:
     return provider.quirks.streams_break_on_plain_build
 
 
-def with_check(existing: str | None) -> str:
+def with_check(header: str, existing: str | None) -> str:
     """The value of a guardrails header with our check added to the user's own.
+
+    Args:
+        header: Its name.
+        existing: The value that the user gave it, if any.
 
     Raises:
         PortkeyConfigurationError: The user's value is no JSON list.
@@ -71,7 +78,7 @@ def with_check(existing: str | None) -> str:
         except ValueError:
             guardrails = None
         if not isinstance(guardrails, list):
-            raise PortkeyConfigurationError(f"The header {STREAM_HEADER} must be a JSON list of guardrails.")
+            raise PortkeyConfigurationError(f"The header {header} must be a JSON list of guardrails.")
     return json.dumps([*guardrails, _CHECK], ensure_ascii=True, separators=(",", ":"))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from langchain_pollinations_portkey import _call
+from langchain_pollinations_portkey import _sending
 from langchain_pollinations_portkey.gateway.local import LocalGateway
 from langchain_pollinations_portkey.testing import StandInProvider
 from tests.faults.calls import KEY, Scenes
@@ -75,9 +75,9 @@ def own_gateway() -> Iterator[LocalGateway]:
 @pytest.fixture(autouse=True)
 def _ask_about_the_build_anew() -> Iterator[None]:
     """What one test made of the gateway says nothing to the next."""
-    _call.forget_builds()
+    _sending.forget_builds()
     yield
-    _call.forget_builds()
+    _sending.forget_builds()
 
 
 class _Watch(logging.Handler):

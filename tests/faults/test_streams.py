@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 from langchain_core.messages import AIMessageChunk
 
-from langchain_pollinations_portkey._call import _builds
+from langchain_pollinations_portkey._sending import _builds
 from langchain_pollinations_portkey.errors import (
     PortkeyConnectionError,
     PortkeyError,

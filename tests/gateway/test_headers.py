@@ -19,6 +19,7 @@ from langchain_pollinations_portkey.gateway.headers import (
     request_headers,
     response_facts,
 )
+from langchain_pollinations_portkey.gateway.plain_build import STREAM_HEADER
 from langchain_pollinations_portkey.gateway.settings import GatewaySettings
 
 LOCAL = GatewaySettings("http://localhost:8787/v1")
@@ -38,7 +39,9 @@ def headers(
     model = Catalogue.default().resolve(name, hosted=gateway.hosted)
     target = Target(model, Credentials(key, options or {}), host)
     request = RequestSettings(**settings)
-    return request_headers(target, gateway, request, retries=retries, timeout=timeout, with_check=check)
+    return request_headers(
+        target, gateway, request, retries=retries, timeout=timeout, check=STREAM_HEADER if check else None
+    )
 
 
 @pytest.mark.parametrize(

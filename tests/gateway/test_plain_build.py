@@ -9,6 +9,7 @@ import pytest
 from langchain_pollinations_portkey.catalogue import Catalogue
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError
 from langchain_pollinations_portkey.gateway.plain_build import (
+    STREAM_HEADER,
     Build,
     any_check_failed,
     build_from_probe,
@@ -46,13 +47,13 @@ def test_streams_of_three_providers_never_break():
     [(None, [OURS]), ("", [OURS]), ("[]", [OURS]), (json.dumps([USERS]), [USERS, OURS])],
 )
 def test_the_check_comes_after_the_users_own(existing, sent):
-    assert json.loads(with_check(existing)) == sent
+    assert json.loads(with_check(STREAM_HEADER, existing)) == sent
 
 
 @pytest.mark.parametrize("existing", ["{}", "nonsense", '"x"'])
 def test_guardrails_that_are_no_list_are_refused(existing):
     with pytest.raises(PortkeyConfigurationError, match="JSON list"):
-        with_check(existing)
+        with_check(STREAM_HEADER, existing)
 
 
 @pytest.mark.parametrize(

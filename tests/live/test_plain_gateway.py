@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
 
-from langchain_pollinations_portkey import ChatPortkey, _call
+from langchain_pollinations_portkey import ChatPortkey, _sending
 from langchain_pollinations_portkey.errors import (
     PortkeyConnectionError,
     PortkeyGatewayError,
@@ -52,7 +52,7 @@ AWS = {"aws_access_key_id": "AKIAEXAMPLE", "aws_secret_access_key": "secret"}
 
 @pytest.fixture(autouse=True)
 def _ask_anew() -> None:
-    _call.forget_builds()
+    _sending.forget_builds()
 
 
 def chat(gateway: LocalGateway, provider: StandInProvider, model: str = "openai/gpt-4o", **options: Any) -> ChatPortkey:
@@ -123,13 +123,13 @@ def test_only_requests_that_need_it_carry_the_check(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sent: list[bool] = []
-    send = _call.Send.run
+    send = _sending.Send.run
 
-    def recording(self: _call.Send, transport: Any) -> Any:
+    def recording(self: _sending.Send, transport: Any) -> Any:
         sent.append(STREAM_HEADER in self.request.headers)
         return send(self, transport)
 
-    monkeypatch.setattr(_call.Send, "run", recording)
+    monkeypatch.setattr(_sending.Send, "run", recording)
     chat(plain_gateway, provider).invoke("Hello")
     list(chat(plain_gateway, provider, MODELS[2]).stream("Hello"))
     list(chat(pinned_gateway, provider).stream("Hello"))
@@ -150,7 +150,7 @@ def test_a_gateway_that_could_not_be_asked_fails_once_and_then_streams(
     plain_gateway: LocalGateway, provider: StandInProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A proxy in between may answer the question; the failure of the first stream then tells."""
-    monkeypatch.setitem(_call._builds, plain_gateway.base_url.removesuffix("/v1"), Build.UNKNOWN)
+    monkeypatch.setitem(_sending._builds, plain_gateway.base_url.removesuffix("/v1"), Build.UNKNOWN)
     with pytest.raises(PortkeyGatewayError, match="pollinations-portkey gateway"):
         list(chat(plain_gateway, provider).stream("Hello"))
     assert len(provider.requests) == 1  # it is not sent again: the provider was called
@@ -205,10 +205,10 @@ def test_what_is_known_of_a_gateway_is_forgotten_when_it_goes(provider: StandInP
         port = gateway.port
         list(chat(gateway, provider).stream("Hello"))
         origin = gateway.base_url.removesuffix("/v1")
-        assert _call._builds[origin] is Build.BROKEN
+        assert _sending._builds[origin] is Build.BROKEN
     with pytest.raises(PortkeyConnectionError):
         list(chat(gateway, provider).stream("Hello"))
-    assert origin not in _call._builds
+    assert origin not in _sending._builds
     with LocalGateway(install_dir=GATEWAYS / "pinned", port=port) as gateway:
         list(chat(gateway, provider).stream("Hello"))
-        assert _call._builds[origin] is Build.GOOD
+        assert _sending._builds[origin] is Build.GOOD

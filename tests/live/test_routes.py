@@ -10,7 +10,7 @@ import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
 from pydantic import BaseModel, SecretStr
 
-from langchain_pollinations_portkey import ChatPortkey, _call
+from langchain_pollinations_portkey import ChatPortkey, _sending
 from langchain_pollinations_portkey.catalogue import Catalogue
 from langchain_pollinations_portkey.errors import (
     MissingCredentialsError,
@@ -76,7 +76,7 @@ class TestFallback:
         gpt: Target,
         request: pytest.FixtureRequest,
     ) -> None:
-        _call.forget_builds()
+        _sending.forget_builds()
         provider.script(Failure(503, "Bedrock is down."), Reply(tool_calls=(ToolCall("look", {"city": "Bern"}),)))
         system = SystemMessage([{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}])
         model = chat(request.getfixturevalue(install), Fallback([claude, gpt])).bind_tools([look])
@@ -259,7 +259,7 @@ class TestRefusedBeforeAnythingIsSent:
     def test_the_status_of_our_check_on_a_gateway_that_needs_it(
         self, plain_gateway: LocalGateway, provider: StandInProvider, claude: Target, gpt: Target
     ) -> None:
-        _call.forget_builds()
+        _sending.forget_builds()
         model = chat(plain_gateway, Fallback([claude, gpt], on_status_codes=[246, 500]))
         with pytest.raises(PortkeyConfigurationError, match="246"):
             list(model.stream("Hello"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from langchain_core.messages import BaseMessage
 
 from langchain_pollinations_portkey.catalogue.entries import Provider, ResolvedModel
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError, PortkeyError
+from langchain_pollinations_portkey.notices import LossWarning, Notice
 from langchain_pollinations_portkey.wire.chat.cache_control import settle_cache_control
 from langchain_pollinations_portkey.wire.chat.emulation import emulate_response_format
 from langchain_pollinations_portkey.wire.chat.json_mode import with_json_instruction
@@ -92,6 +93,12 @@ def written(
         if isinstance(error, PortkeyError):
             raise
         raise PortkeyConfigurationError(f"The request cannot be written: {type(error).__name__}: {error}") from None
+
+
+def loss_notices(request: ChatRequest, provider: Provider) -> Iterator[Notice]:
+    """What to tell the user about the losses of a request, once per provider and loss."""
+    for name, sentence in request.losses.items():
+        yield Notice(LossWarning, (name, provider.id), sentence[:1].upper() + sentence[1:])
 
 
 def _settle_response_format(body: dict[str, Any], provider: Provider, losses: dict[str, str]) -> None:
