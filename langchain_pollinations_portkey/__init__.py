@@ -12,7 +12,7 @@ from langchain_pollinations_portkey._version import __version__
 
 if TYPE_CHECKING:
     from langchain_pollinations_portkey.catalogue import Catalogue, ModelEntry
-    from langchain_pollinations_portkey.chat_models import ChatPortkey
+    from langchain_pollinations_portkey.chat_models import ChatPollinations, ChatPortkey
     from langchain_pollinations_portkey.errors import PortkeyError
     from langchain_pollinations_portkey.gateway.local import LocalGateway
     from langchain_pollinations_portkey.middleware import PortkeyPromptCachingMiddleware
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Catalogue": "catalogue",
+    "ChatPollinations": "chat_models",
     "ChatPortkey": "chat_models",
     "LocalGateway": "gateway.local",
     "ModelEntry": "catalogue",
@@ -30,6 +31,7 @@ _HOMES = {
 
 __all__ = [
     "Catalogue",
+    "ChatPollinations",
     "ChatPortkey",
     "LocalGateway",
     "ModelEntry",

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 
 from langchain_pollinations_portkey import _debug
 from langchain_pollinations_portkey._options import BODY_OPTIONS, complete_arguments
+from langchain_pollinations_portkey._secrets import is_secret, without_secrets
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError
 from langchain_pollinations_portkey.gateway.transport import HTTPSettings, Transport
 
@@ -107,6 +108,14 @@ class ClientModel(BaseModel):
         )
         return Transport(settings, client=self.http_client, async_client=self.http_async_client)
 
+    def _fields_for_answers(self) -> dict[str, Any]:
+        """The fields that decide what is answered, without secrets, so that caches can tell calls apart."""
+        return {
+            name: without_secrets(getattr(self, name))
+            for name in type(self).model_fields
+            if name not in _NOT_FOR_ANSWERS and not is_secret(name)
+        }
+
     def close(self) -> None:
         """Close the connections kept open for this model, which models with equal settings share.
 
@@ -118,6 +127,37 @@ class ClientModel(BaseModel):
     async def aclose(self) -> None:
         """`close`, with the asynchronous connections of the running event loop."""
         await self._transport().aclose()
+
+
+_NOT_FOR_ANSWERS = frozenset(
+    (
+        "name",
+        "cache",
+        "verbose",
+        "callbacks",
+        "tags",
+        "metadata",
+        "custom_get_token_ids",
+        "rate_limiter",
+        "disable_streaming",
+        "profile",
+        "api_key",
+        "api_keys",
+        "portkey_api_key",
+        "streaming",
+        "request_timeout",
+        "max_retries",
+        "trace_id",
+        "default_headers",
+        "proxy",
+        "verify",
+        "trust_env",
+        "max_connections",
+        "http_client",
+        "http_async_client",
+    )
+)
+"""Fields that do not decide what is answered."""
 
 
 def _configuration_error(error: ValidationError) -> PortkeyConfigurationError:

@@ -24,17 +24,17 @@ from langchain_pollinations_portkey.gateway.credentials import (
     find_credentials,
     log_forwarding,
     option_text,
+    readable_key_notices,
 )
 from langchain_pollinations_portkey.gateway.headers import RequestSettings, Target
 from langchain_pollinations_portkey.gateway.settings import (
     GatewaySettings,
     base_url_from,
     is_hosted,
-    is_readable_on_the_way,
     normalise_base_url,
     normalise_custom_host,
 )
-from langchain_pollinations_portkey.notices import Notice, SecurityWarning, tell
+from langchain_pollinations_portkey.notices import Notice, tell
 
 
 class GatewayModel(ClientModel):
@@ -241,10 +241,11 @@ class GatewayModel(ClientModel):
             text = f'{error} If Portkey keeps the key, name its integration: provider="@slug", model="@slug/model".'
             raise MissingCredentialsError(text) from None
         log_forwarding(provider, credentials)
-        readable = is_readable_on_the_way(gateway.base_url)
-        if readable and (gateway.portkey_api_key or credentials.key or any(map(is_secret, credentials.options))):
-            text = f"Keys travel to {gateway.base_url} over plain http, where others can read them; use https."
-            tell(Notice(SecurityWarning, ("plain-http", gateway.base_url), text))
+        secret_options = [value for name, value in credentials.options.items() if is_secret(name)]
+        for notice in readable_key_notices(
+            gateway.base_url, [gateway.portkey_api_key, credentials.key, *secret_options]
+        ):
+            tell(notice)
         return Target(model, credentials, host)
 
     def _request_settings(self, route: Mapping[str, Any], *, primary: bool = True, run: Any = None) -> RequestSettings:
@@ -275,15 +276,10 @@ class GatewayModel(ClientModel):
                 means += [model.entry.custom_host, without_secrets(model.entry.options)]
         except PortkeyConfigurationError:
             means = None  # the call will say what is wrong
-        fields = {
-            name: without_secrets(getattr(self, name))
-            for name in type(self).model_fields
-            if name not in _NOT_FOR_ANSWERS and not is_secret(name)
-        }
         settings = self._request_settings(route)
         asked = {name: without_secrets(route[name]) for name in sorted(route.keys() & _FOR_ANSWERS)}
         headers = comparable_headers(settings.headers)
-        return digest([means, fields, asked, headers, settings.metadata, settings.forward_headers])
+        return digest([means, self._fields_for_answers(), asked, headers, settings.metadata, settings.forward_headers])
 
 
 _FOR_ANSWERS = {
@@ -297,36 +293,6 @@ _FOR_ANSWERS = {
     "route",
 }
 """Options of a call that decide who answers."""
-
-_NOT_FOR_ANSWERS = frozenset(
-    (
-        "name",
-        "cache",
-        "verbose",
-        "callbacks",
-        "tags",
-        "metadata",
-        "custom_get_token_ids",
-        "rate_limiter",
-        "disable_streaming",
-        "profile",
-        "api_key",
-        "api_keys",
-        "portkey_api_key",
-        "streaming",
-        "request_timeout",
-        "max_retries",
-        "trace_id",
-        "default_headers",
-        "proxy",
-        "verify",
-        "trust_env",
-        "max_connections",
-        "http_client",
-        "http_async_client",
-    )
-)
-"""Fields that do not decide what is answered."""
 
 
 def _is_missing_secret(value: Any) -> bool:

@@ -1,13 +1,14 @@
-"""`ChatPortkey`: the LangChain chat model for every model behind a Portkey AI Gateway.
+"""The LangChain chat models, `ChatPortkey` and `ChatPollinations`.
 
-This module holds the class - its fields, and how options become a call - and nothing else: what chat models have in
-common is in `_chat_model`, what goes over the wire is written in `wire`, how it travels in `gateway`.
+This module holds the classes - their fields, and how options become a call - and nothing else: what chat models have
+in common is in `_chat_model`, what goes over the wire is written in `wire`, how it travels in `gateway`.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from langchain_core.messages import BaseMessage
 from pydantic import Field, model_validator
@@ -16,6 +17,7 @@ from langchain_pollinations_portkey._call import Call
 from langchain_pollinations_portkey._chat_model import ChatModel
 from langchain_pollinations_portkey._gateway_model import GatewayModel
 from langchain_pollinations_portkey._options import split_options
+from langchain_pollinations_portkey._pollinations_sending import PollinationsSending
 from langchain_pollinations_portkey._routes import (
     ROUTE_NAMES,
     RoutePlan,
@@ -26,12 +28,18 @@ from langchain_pollinations_portkey._routes import (
     ready_route,
     targets_of,
 )
-from langchain_pollinations_portkey._secrets import digest
+from langchain_pollinations_portkey._secrets import comparable_headers, digest
 from langchain_pollinations_portkey._sending import GatewaySending
 from langchain_pollinations_portkey.catalogue import Provider, ResolvedModel
 from langchain_pollinations_portkey.errors import MissingCredentialsError, PortkeyConfigurationError
-from langchain_pollinations_portkey.gateway import plain_build
-from langchain_pollinations_portkey.gateway.credentials import Credentials
+from langchain_pollinations_portkey.gateway import plain_build, pollinations
+from langchain_pollinations_portkey.gateway.credentials import (
+    Credentials,
+    KeySources,
+    find_credentials,
+    option_text,
+    readable_key_notices,
+)
 from langchain_pollinations_portkey.gateway.headers import Target
 from langchain_pollinations_portkey.gateway.routes import Branch
 from langchain_pollinations_portkey.gateway.settings import GatewaySettings
@@ -209,3 +217,121 @@ class ChatPortkey(GatewayModel, ChatModel):
         if not isinstance(node, Branch):  # a single target is no route
             raise TypeError(type(node).__name__)
         return node
+
+
+class ChatPollinations(ChatModel):
+    """Chat with a model of a text.pollinations.ai server, by the name that the server knows.
+
+    ```python
+    from langchain_pollinations_portkey import ChatPollinations
+
+    model = ChatPollinations(model="portkey-gpt4", temperature=0.7)
+    model.invoke("Hello, who are you?")
+    ```
+
+    Messages and answers are those of `ChatPortkey`. The name goes out as it was typed, and the server decides which
+    provider answers, so there is nothing to choose here: no provider, no fallbacks, no headers for a gateway.
+    """
+
+    which_model: ClassVar[str] = 'Pass model="portkey-gpt4", or another name that the server\'s /models lists.'
+
+    pollinations_base_url: str = Field(
+        alias="base_url", default_factory=lambda: os.environ.get(pollinations.URL_VARIABLE) or pollinations.DEFAULT_URL
+    )
+    """The server: else `POLLINATIONS_BASE_URL`, or `http://localhost:16385/openai`. The public one is at
+    `https://text.pollinations.ai/openai`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_gateway_settings(cls, values: Any) -> Any:
+        """Say so where something is meant for a Portkey gateway, which would have no effect here."""
+        if isinstance(values, Mapping):
+            headers = values.get("default_headers")
+            names = {*values, *(name.lower() for name in (headers if isinstance(headers, Mapping) else ()))}
+            ours = {name for field, info in cls.model_fields.items() for name in (field, info.alias)}
+            foreign = {name for name in ChatPortkey.model_fields if name not in ours}
+            for name in sorted(names):
+                if name in foreign or name.startswith("x-portkey-"):
+                    raise PortkeyConfigurationError(_FOR_A_GATEWAY.format(name))
+        return values
+
+    @model_validator(mode="after")
+    def _normalise_url(self) -> Self:
+        # Plain assignment would mark it as given by the user.
+        self.__dict__["pollinations_base_url"] = pollinations.chat_url(self.pollinations_base_url)
+        return self
+
+    @property
+    def base_url(self) -> str:
+        """The URL of the server's chat."""
+        return self.pollinations_base_url
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """The field that is secret, and the environment variable by which it is known."""
+        return {"api_key": pollinations.POLLINATIONS.key_variables[0]}
+
+    @property
+    def _llm_type(self) -> str:
+        return "pollinations-chat"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {"model_name": self.model_name, "base_url": self.pollinations_base_url, **self._asked_params}
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        """The key of answers in a cache, which holds no secret."""
+        body, route, _ = split_options(kwargs)
+        headers = comparable_headers({**self.default_headers, **(route.get("extra_headers") or {})})
+        asked = digest([self._fields_for_answers(), route.get("model"), headers, body, stop])
+        return f"{self._llm_type}:{self.model_name}:{asked}"
+
+    def _prepare(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        options: Mapping[str, Any],
+        *,
+        stream: bool,
+        run: Any = None,  # noqa: ARG002  # the server knows no trace ids
+        may_wait: bool = True,  # noqa: ARG002  # its key is never looked for elsewhere
+    ) -> Call:
+        body, route, notices = split_options(options)
+        unknown = sorted(route.keys() - _POLLINATIONS_OPTIONS)
+        if unknown:
+            raise PortkeyConfigurationError(_FOR_A_GATEWAY.format(unknown[0]))
+        body = self._completed(body, stop, notices, stream=stream)
+        usage = stream and route.get("stream_usage", self.stream_usage)
+        name = route.get("model") or self.model_name
+        model = ResolvedModel(name=name, model=name, provider=pollinations.POLLINATIONS)
+        url = self.pollinations_base_url
+        key = option_text(route.get("api_key") or self.api_key)
+        credentials = find_credentials(
+            model.provider, KeySources(argument=key), os.environ, primary=True, custom_host=url
+        )
+        chat = self._written(messages, body, model, stream=stream, usage=usage)
+        for notice in (*notices, *credentials.notices, *readable_key_notices(url, [credentials.key])):
+            tell(notice)
+        sending = PollinationsSending(
+            target=Target(model, credentials),
+            transport=self._transport(),
+            body=chat.body,
+            stream=stream,
+            timeout=route.get("timeout", self.request_timeout),
+            max_retries=self.max_retries if route.get("max_retries") is None else route["max_retries"],
+            notices=tuple(loss_notices(chat, model.provider)),
+            url=url,
+            headers={**self.default_headers, **(route.get("extra_headers") or {})},
+        )
+        return Call(chat, sending, stream)
+
+    def _providers(self, options: Mapping[str, Any]) -> list[Provider]:  # noqa: ARG002  # there is but one
+        return [pollinations.POLLINATIONS]
+
+
+_POLLINATIONS_OPTIONS = frozenset(
+    ("model", "api_key", "timeout", "max_retries", "extra_headers", "stream_usage", "download_images")
+)
+"""Options of a call that mean something to a server that decides by itself who answers."""
+
+_FOR_A_GATEWAY = "{!r} is for a Portkey gateway: use ChatPortkey. A Pollinations server decides by itself who answers."

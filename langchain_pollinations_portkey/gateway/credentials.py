@@ -16,7 +16,7 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from langchain_pollinations_portkey._secrets import masked
 from langchain_pollinations_portkey.catalogue.entries import Provider
 from langchain_pollinations_portkey.errors import MissingCredentialsError, PortkeyConfigurationError
+from langchain_pollinations_portkey.gateway.settings import is_readable_on_the_way
 from langchain_pollinations_portkey.notices import Notice, SecurityWarning
 
 logger = logging.getLogger(__name__)
@@ -346,6 +347,19 @@ def _foreign_host(provider: Provider, variable: str, custom_host: str) -> Notice
         f"{variable} from the environment is sent to {host}, which is not a host of {provider.title}. "
         "Pass api_key=... to say that this is meant.",
     )
+
+
+def readable_key_notices(url: str, keys: Iterable[str | None]) -> tuple[Notice, ...]:
+    """What to say about keys that go to a URL where others can read them: nothing, or one thing.
+
+    Args:
+        url: Where they go.
+        keys: The keys; `None` is no key.
+    """
+    if not is_readable_on_the_way(url) or not any(keys):
+        return ()
+    text = f"Keys travel to {url} over plain http, where others can read them; use https."
+    return (Notice(SecurityWarning, ("plain-http", url), text),)
 
 
 _logged: set[tuple[str, str]] = set()

@@ -49,10 +49,15 @@ _FIELDS = {
 _NOT_IN_A_NAME = re.compile(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
 _NOT_IN_A_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
-_STATIC = {
+COMMON_HEADERS = {
     "content-type": "application/json",
     "accept-encoding": "identity",  # the gateway does not compress, and need not ask whether to
     "user-agent": f"langchain-pollinations-portkey/{__version__}",
+}
+"""What every request says, whoever gets it."""
+
+_STATIC = {
+    **COMMON_HEADERS,
     # Exactly this spelling: strict mode, the default, takes thinking, signatures and citations out of answers.
     "x-portkey-strict-open-ai-compliance": "false",
 }

@@ -41,7 +41,7 @@ def normalise_base_url(url: str) -> str:
     Raises:
         PortkeyConfigurationError: It is no http(s) URL, or holds a user name, a password or a query.
     """
-    parts = _split(url, "base_url", DEFAULT_BASE_URL)
+    parts = split_url(url, "base_url", DEFAULT_BASE_URL)
     path = parts.path.rstrip("/").removesuffix("/chat/completions")
     return f"{parts.scheme}://{parts.netloc}{path if path.endswith('/v1') else f'{path}/v1'}"
 
@@ -52,11 +52,21 @@ def normalise_custom_host(url: str) -> str:
     Raises:
         PortkeyConfigurationError: It is no http(s) URL, or holds a user name, a password or a query.
     """
-    parts = _split(url, "custom_host", "https://models.example.com/v1")
+    parts = split_url(url, "custom_host", "https://models.example.com/v1")
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
-def _split(url: str, name: str, example: str) -> SplitResult:
+def split_url(url: str, name: str, example: str) -> SplitResult:
+    """A URL that the user gave, in its parts.
+
+    Args:
+        url: What was given.
+        name: The name of the argument, for errors.
+        example: A good value, for errors.
+
+    Raises:
+        PortkeyConfigurationError: It is no http(s) URL, or holds a user name, a password or a query.
+    """
     try:
         parts = urlsplit(url.strip())
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0

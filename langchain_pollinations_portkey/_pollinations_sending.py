@@ -1,0 +1,59 @@
+"""A request to a text.pollinations.ai server, which repeats nothing by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from langchain_pollinations_portkey._sending import Sending, encode_body
+from langchain_pollinations_portkey.errors import (
+    PortkeyAuthenticationError,
+    PortkeyBadRequestError,
+    PortkeyError,
+    PortkeyModelNotFoundError,
+    PortkeyRateLimitError,
+    PortkeyServerError,
+)
+from langchain_pollinations_portkey.gateway.pollinations import pollinations_headers
+from langchain_pollinations_portkey.gateway.transport import HTTPRequest
+
+if TYPE_CHECKING:
+    import httpx
+
+PAYMENT_REQUIRED = 402
+
+
+@dataclass(slots=True, kw_only=True)
+class PollinationsSending(Sending):
+    """A request to a Pollinations server.
+
+    Attributes:
+        url: The URL of its chat.
+        headers: The user's own headers.
+    """
+
+    repeated = (PortkeyRateLimitError, PortkeyServerError)
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def _request(self, retries: int, remaining: float | None) -> HTTPRequest:
+        del retries
+        headers = pollinations_headers(self.target.credentials.key, self.headers)
+        return HTTPRequest(self.url, headers, encode_body(self.body), remaining)
+
+    def _hints(self, response: httpx.Response) -> Mapping[type[PortkeyError], str]:
+        key = "Check POLLINATIONS_API_KEY (or api_key=...)."
+        models = f"The model asked for was {self.target.model.model!r}; GET {self._origin}/models lists them."
+        hints: dict[type[PortkeyError], str] = {PortkeyAuthenticationError: key, PortkeyModelNotFoundError: models}
+        if response.status_code == PAYMENT_REQUIRED:
+            hints[PortkeyBadRequestError] = (
+                "This model is for accounts of a higher tier: set POLLINATIONS_API_KEY (or api_key=...), or choose "
+                f"another; GET {self._origin}/models lists them."
+            )
+        return hints
+
+    @property
+    def _origin(self) -> str:
+        return "/".join(self.url.split("/", 3)[:3])
