@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -197,6 +198,8 @@ class ChatModel(ClientModel, BaseChatModel):
         messages = self._downloaded(messages, kwargs)
         return self._prepare(messages, stop, kwargs, stream=False, run=run_manager).invoke()
 
+    _generate.__signature__ = inspect.signature(_generate)  # type: ignore[attr-defined]  # see `_agenerate`
+
     async def _agenerate(
         self,
         messages: list[BaseMessage],
@@ -205,6 +208,9 @@ class ChatModel(ClientModel, BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         return await (await self._aprepare(messages, stop, kwargs, stream=False, run=run_manager)).ainvoke()
+
+    # LangChain looks at the signatures at every call; kept here, they are not worked out anew.
+    _agenerate.__signature__ = inspect.signature(_agenerate)  # type: ignore[attr-defined]
 
     def _stream(
         self,

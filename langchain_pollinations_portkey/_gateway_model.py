@@ -213,7 +213,8 @@ class GatewayModel(ClientModel):
                 f"{provider.title} runs where you say: pass custom_host={provider.own_host!r}, or where it is."
             )
         options = {**options, **(route.get("provider_options") or {})}
-        check_option_names(provider, options)
+        if options:
+            check_option_names(provider, options)
         catalogue = Catalogue.default()
         sources = KeySources(
             argument=option_text(route.get("api_key") or key),
@@ -222,10 +223,7 @@ class GatewayModel(ClientModel):
             options={name: option_text(value) for name, value in options.items()},
             may_wait=may_wait,
         )
-        headers = {name.lower() for name in (*self.default_headers, *(route.get("extra_headers") or {}))}
-        at_portkey = gateway.hosted and (
-            model.integration is not None or bool(headers & {"x-portkey-config", "x-portkey-virtual-key"})
-        )
+        at_portkey = gateway.hosted and (model.integration is not None or self._names_keys_at_portkey(route))
         try:
             credentials = find_credentials(
                 provider,
@@ -247,6 +245,11 @@ class GatewayModel(ClientModel):
         ):
             tell(notice)
         return Target(model, credentials, host)
+
+    def _names_keys_at_portkey(self, route: Mapping[str, Any]) -> bool:
+        """Whether a header says which of the keys that the hosted Portkey holds is to be used."""
+        headers = {name.lower() for name in (*self.default_headers, *(route.get("extra_headers") or {}))}
+        return bool(headers & {"x-portkey-config", "x-portkey-virtual-key"})
 
     def _request_settings(self, route: Mapping[str, Any], *, primary: bool = True, run: Any = None) -> RequestSettings:
         """What to tell the gateway besides the target. The constructor's secret headers are for its own provider."""

@@ -150,7 +150,10 @@ def find_credentials(
 
 def bare_key(key: str) -> str:
     """A key without the word `Bearer`, which the gateway strips only when it is spelled exactly so."""
-    return re.sub(r"^bearer(\s+|$)", "", key.strip(), flags=re.IGNORECASE).strip()
+    key = key.strip()
+    if key[:6].lower() != "bearer":
+        return key
+    return re.sub(r"^bearer(\s+|$)", "", key, flags=re.IGNORECASE).strip()
 
 
 def is_own_host(url: str, provider: Provider) -> bool:

@@ -286,11 +286,17 @@ def response_facts(headers: Mapping[str, str]) -> dict[str, Any]:
         `cache_status` that it sent.
     """
     facts: dict[str, Any] = {}
-    for fact in ("provider", "trace_id", "last_used_option_index", "cache_status"):
-        value = headers.get(f"x-portkey-{fact.replace('_', '-')}")
+    for name, fact in _FACTS.items():
+        value = headers.get(name)
         if value:
             facts[fact] = value
     attempts = headers.get("x-portkey-retry-attempt-count")
     if attempts is not None and attempts.lstrip("-").isdigit():
         facts["retry_attempt_count"] = int(attempts)
     return facts
+
+
+_FACTS = {
+    f"x-portkey-{fact.replace('_', '-')}": fact
+    for fact in ("provider", "trace_id", "last_used_option_index", "cache_status")
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -31,10 +32,20 @@ class GatewaySettings:
     @property
     def origin(self) -> str:
         """Scheme, host and port."""
-        parts = urlsplit(self.base_url)
-        return f"{parts.scheme}://{parts.netloc}"
+        return _origin(self.base_url)
 
 
+# Programs have one or two gateways and ask each call anew what their URLs mean.
+_remembered = functools.lru_cache(maxsize=64)
+
+
+@_remembered
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+@_remembered
 def normalise_base_url(url: str) -> str:
     """The base URL with `/v1` at its end, which users leave out as often as not.
 
@@ -46,6 +57,7 @@ def normalise_base_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{path if path.endswith('/v1') else f'{path}/v1'}"
 
 
+@_remembered
 def normalise_custom_host(url: str) -> str:
     """A custom host as the gateway wants it: it puts the provider's path right behind it.
 
@@ -93,12 +105,14 @@ def base_url_from(environment: Mapping[str, str]) -> str:
     )
 
 
+@_remembered
 def is_hosted(base_url: str) -> bool:
     """Whether a base URL is Portkey's own service: `portkey.ai` or a host under it."""
     host = _host(base_url)
     return host == "portkey.ai" or host.endswith(".portkey.ai")
 
 
+@_remembered
 def is_readable_on_the_way(base_url: str) -> bool:
     """Whether keys sent to this URL could be read by others: plain http to anywhere but this machine."""
     if base_url.startswith("https:"):
