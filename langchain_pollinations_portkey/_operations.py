@@ -39,17 +39,18 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Ask for the root of the gateway; the result is the status, or `None`."""
+    """Ask for the root of the gateway; the result is the status, or `None` if there was none in so many seconds."""
 
     origin: str
+    seconds: float
 
     def run(self, transport: Transport) -> int | None:
         """Carry it out."""
-        return transport.probe(self.origin)
+        return transport.probe(self.origin, seconds=self.seconds)
 
     async def arun(self, transport: Transport) -> int | None:
         """Carry it out asynchronously."""
-        return await transport.aprobe(self.origin)
+        return await transport.aprobe(self.origin, seconds=self.seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ from langchain_pollinations_portkey.gateway.headers import (
 from langchain_pollinations_portkey.gateway.plain_build import Build
 from langchain_pollinations_portkey.gateway.routes import falls_back, route_config
 from langchain_pollinations_portkey.gateway.settings import GatewaySettings
-from langchain_pollinations_portkey.gateway.transport import HTTPRequest, Transport, detached
+from langchain_pollinations_portkey.gateway.transport import PROBE_SECONDS, HTTPRequest, Transport, detached
 from langchain_pollinations_portkey.notices import GatewayBuildWarning, Notice, tell
 
 if TYPE_CHECKING:
@@ -230,8 +230,13 @@ class GatewaySending(Sending):
         origin = self.gateway.origin
         build = _builds.get(origin)
         if build is None:
-            build = plain_build.build_from_probe((yield Probe(origin)))
-            _builds[origin] = build
+            seconds = PROBE_SECONDS
+            if self.deadline is not None:
+                seconds = min(seconds, max(self.deadline - time.monotonic(), 0.001))
+            status = yield Probe(origin, seconds)
+            build = plain_build.build_from_probe(status)
+            if status is not None or seconds == PROBE_SECONDS:  # a short wait says nothing about the next call
+                _builds[origin] = build
         if build is Build.BROKEN:
             text = (
                 f"The gateway at {origin} is installed in a way that breaks {plain_build.BROKEN_BY[self.check]} "
