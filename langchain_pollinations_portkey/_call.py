@@ -9,7 +9,6 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
@@ -23,15 +22,13 @@ from langchain_pollinations_portkey.errors import (
     PortkeyTimeoutError,
     readable,
 )
+from langchain_pollinations_portkey.gateway.http import Answer
 from langchain_pollinations_portkey.notices import tell
 from langchain_pollinations_portkey.wire.chat.answer import read_answer
 from langchain_pollinations_portkey.wire.chat.emulation import unwrap_answer
 from langchain_pollinations_portkey.wire.chat.request import ChatRequest
 from langchain_pollinations_portkey.wire.chat.stream import chunks_of_result, result_of_chunks
 from langchain_pollinations_portkey.wire.losses import answer_losses, describe
-
-if TYPE_CHECKING:
-    import httpx
 
 
 @dataclass(slots=True)
@@ -123,12 +120,12 @@ class Call:
         if not self.stream and deadline is not None and time.monotonic() > deadline:
             raise PortkeyTimeoutError(f"The answer was not whole after {self.sending.timeout:g} s. Raise timeout=...")
 
-    def _read(self, response: httpx.Response) -> ChatResult:
+    def _read(self, response: Answer) -> ChatResult:
         result = self.read_body(response, response.content)
         self.tell_losses([generation.message for generation in result.generations])
         return result
 
-    def read_body(self, response: httpx.Response, content: bytes) -> ChatResult:
+    def read_body(self, response: Answer, content: bytes) -> ChatResult:
         """Read a JSON answer.
 
         Args:

@@ -10,13 +10,11 @@ import asyncio
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from langchain_pollinations_portkey.errors import PortkeyError
-from langchain_pollinations_portkey.gateway.transport import HTTPRequest, Transport
-
-if TYPE_CHECKING:
-    import httpx
+from langchain_pollinations_portkey.gateway.http import Answer, HTTPRequest
+from langchain_pollinations_portkey.gateway.transport import Transport
 
 T = TypeVar("T")
 
@@ -28,11 +26,11 @@ class Send:
     request: HTTPRequest
     stream: bool
 
-    def run(self, transport: Transport) -> httpx.Response:
+    def run(self, transport: Transport) -> Answer:
         """Carry it out."""
         return transport.send(self.request, stream=self.stream)
 
-    async def arun(self, transport: Transport) -> httpx.Response:
+    async def arun(self, transport: Transport) -> Answer:
         """Carry it out asynchronously."""
         return await transport.asend(self.request, stream=self.stream)
 

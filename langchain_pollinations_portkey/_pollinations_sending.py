@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from langchain_pollinations_portkey._sending import Sending, encode_body
 from langchain_pollinations_portkey.errors import (
@@ -15,11 +14,8 @@ from langchain_pollinations_portkey.errors import (
     PortkeyRateLimitError,
     PortkeyServerError,
 )
-from langchain_pollinations_portkey.gateway.pollinations import pollinations_headers
-from langchain_pollinations_portkey.gateway.transport import HTTPRequest
-
-if TYPE_CHECKING:
-    import httpx
+from langchain_pollinations_portkey.gateway.http import Answer, HTTPRequest
+from langchain_pollinations_portkey.gateway.pollinations import POLLINATIONS, SERVER, pollinations_headers
 
 PAYMENT_REQUIRED = 402
 
@@ -34,6 +30,7 @@ class PollinationsSending(Sending):
     """
 
     repeated = (PortkeyRateLimitError, PortkeyServerError)
+    server = POLLINATIONS.title
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -41,9 +38,9 @@ class PollinationsSending(Sending):
     def _request(self, retries: int, remaining: float | None) -> HTTPRequest:
         del retries
         headers = pollinations_headers(self.target.credentials.key, self.headers)
-        return HTTPRequest(self.url, headers, encode_body(self.body), remaining)
+        return HTTPRequest(self.url, headers, encode_body(self.body), remaining, SERVER)
 
-    def _hints(self, response: httpx.Response) -> Mapping[type[PortkeyError], str]:
+    def _hints(self, response: Answer) -> Mapping[type[PortkeyError], str]:
         key = "Check POLLINATIONS_API_KEY (or api_key=...)."
         models = f"The model asked for was {self.target.model.model!r}; GET {self._origin}/models lists them."
         hints: dict[type[PortkeyError], str] = {PortkeyAuthenticationError: key, PortkeyModelNotFoundError: models}

@@ -41,10 +41,11 @@ from langchain_pollinations_portkey.gateway.headers import (
     request_headers,
     response_facts,
 )
+from langchain_pollinations_portkey.gateway.http import Answer, HTTPRequest, detached
 from langchain_pollinations_portkey.gateway.plain_build import Build
 from langchain_pollinations_portkey.gateway.routes import falls_back, route_config
 from langchain_pollinations_portkey.gateway.settings import GatewaySettings
-from langchain_pollinations_portkey.gateway.transport import PROBE_SECONDS, HTTPRequest, Transport, detached
+from langchain_pollinations_portkey.gateway.transport import PROBE_SECONDS, Transport
 from langchain_pollinations_portkey.notices import GatewayBuildWarning, Notice, tell
 
 if TYPE_CHECKING:
@@ -78,6 +79,9 @@ class Sending(ABC):
     repeated: ClassVar[tuple[type[PortkeyError], ...]]
     """Failures after which this client sends the request again."""
 
+    server: ClassVar[str]
+    """Who answers, for errors that name no provider."""
+
     target: Target
     transport: Transport
     body: Mapping[str, Any]
@@ -88,7 +92,7 @@ class Sending(ABC):
     facts: Mapping[str, Any] = field(default_factory=dict, init=False)
     deadline: float | None = field(default=None, init=False)
 
-    def open(self) -> Generator[Operation, Any, httpx.Response]:
+    def open(self) -> Generator[Operation, Any, Answer]:
         """Send until there is a successful answer, its body unread if it is a stream.
 
         Raises:
@@ -105,7 +109,7 @@ class Sending(ABC):
             request = self._request(retries, remaining)
             _log_request(request, self.body, retries)
             try:
-                response: httpx.Response = yield Send(request, self.stream)
+                response: Answer = yield Send(request, self.stream)
             except PortkeyError as failure:
                 if isinstance(failure, PortkeyConnectionError):
                     self._note_loss()
@@ -140,16 +144,16 @@ class Sending(ABC):
         """The request, for this many retries and seconds that are left."""
 
     @abstractmethod
-    def _hints(self, response: httpx.Response) -> Mapping[type[PortkeyError], str]:
+    def _hints(self, response: Answer) -> Mapping[type[PortkeyError], str]:
         """What to tell the user to do next, by the error that an answer is."""
 
     def _repeats(self, error: PortkeyError) -> bool:
         return isinstance(error, self.repeated) and bool(getattr(error, "is_retryable", True))
 
-    def _error(self, response: httpx.Response) -> PortkeyError:
-        return status_error(self._clean(response), hints=self._hints(response))
+    def _error(self, response: Answer) -> PortkeyError:
+        return status_error(self._clean(response), hints=self._hints(response), server=self.server)
 
-    def _clean(self, response: httpx.Response) -> httpx.Response:
+    def _clean(self, response: Answer) -> httpx.Response:
         """The answer without keys in its request, body and headers."""
         return detached(response, response.content, self.secrets)
 
@@ -174,7 +178,7 @@ class Sending(ABC):
         return self.without_check(body) if isinstance(body, dict) and "hook_results" in body else body
 
     def without_answer(
-        self, response: httpx.Response, body: Mapping[str, Any] | bytes, error: PortkeyInvalidResponseError
+        self, response: Answer, body: Mapping[str, Any] | bytes, error: PortkeyInvalidResponseError
     ) -> PortkeyError:
         """The error for a successful status without an answer.
 
@@ -184,7 +188,7 @@ class Sending(ABC):
             error: What was found missing in it.
         """
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        described = status_error(detached(response, content, self.secrets))
+        described = status_error(detached(response, content, self.secrets), server=self.server)
         if isinstance(described, PortkeyInvalidResponseError):
             described.args = (self.hide(str(error)),)
         described.partial = error.partial
@@ -215,6 +219,7 @@ class GatewaySending(Sending):
     """
 
     repeated = (PortkeyRateLimitError,)  # the gateway repeats what else is worth it
+    server = "The gateway"
 
     gateway: GatewaySettings
     path: str
@@ -270,13 +275,13 @@ class GatewaySending(Sending):
             return False
         return isinstance(error, self.repeated) and error.is_retryable
 
-    def _error(self, response: httpx.Response) -> PortkeyError:
+    def _error(self, response: Answer) -> PortkeyError:
         if self._fails_for_build(response):
             # The provider has been called and paid, so the request is not sent again; the next one will work.
             _builds[self.gateway.origin] = Build.BROKEN
-        return status_error(self._clean(response), hints=self._hints(response))
+        return status_error(self._clean(response), hints=self._hints(response), server=self.server)
 
-    def _fails_for_build(self, response: httpx.Response) -> bool:
+    def _fails_for_build(self, response: Answer) -> bool:
         return (
             self.check is not None
             and not self.gateway.hosted
@@ -285,7 +290,7 @@ class GatewaySending(Sending):
             and "x-portkey-gateway-exception" in response.headers
         )
 
-    def _clean(self, response: httpx.Response) -> httpx.Response:
+    def _clean(self, response: Answer) -> httpx.Response:
         """The answer without keys and without the verdict of our check."""
         content = response.content
         if self.check_sent and b"hook_results" in content:
@@ -299,7 +304,7 @@ class GatewaySending(Sending):
         targets = [self.target] if self.plan is None else [leaf.target for leaf in self.plan.leaves.values()]
         return [secret for target in targets for secret in target.secrets]
 
-    def _hints(self, response: httpx.Response) -> Mapping[type[PortkeyError], str]:
+    def _hints(self, response: Answer) -> Mapping[type[PortkeyError], str]:
         asked = self.answering_target()
         model, credentials = asked.model, asked.credentials
         pair = model.provider.auth == "aws" and credentials.key is None
@@ -357,7 +362,7 @@ def _log_request(request: HTTPRequest, body: Mapping[str, Any], retries: int) ->
         logger.debug("POST %s: %s, %d %s, %d retries, headers %s", request.url, model, count, what, retries, shown)
 
 
-def _log_answer(response: httpx.Response, facts: Mapping[str, Any], seconds: float) -> None:
+def _log_answer(response: Answer, facts: Mapping[str, Any], seconds: float) -> None:
     if logger.isEnabledFor(logging.DEBUG):
         request_id = response.headers.get("x-request-id") or response.headers.get("request-id") or "-"
         logger.debug(

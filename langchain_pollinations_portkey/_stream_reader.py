@@ -19,15 +19,13 @@ from langchain_pollinations_portkey.errors import (
     PortkeyStreamTruncatedError,
     readable,
 )
-from langchain_pollinations_portkey.gateway.transport import detached
+from langchain_pollinations_portkey.gateway.http import Answer, detached
 from langchain_pollinations_portkey.wire.chat.emulation import StreamUnwrapper
 from langchain_pollinations_portkey.wire.chat.stream import StreamAssembler, chunks_of_result
 from langchain_pollinations_portkey.wire.losses import reasons_for_break
 from langchain_pollinations_portkey.wire.sse import SSEDecoder
 
 if TYPE_CHECKING:
-    import httpx
-
     from langchain_pollinations_portkey._call import Call
 
 
@@ -43,7 +41,7 @@ class StreamReader:
         response: The answer, of which only the headers are read.
     """
 
-    def __init__(self, call: Call, response: httpx.Response) -> None:
+    def __init__(self, call: Call, response: Answer) -> None:
         sending = call.sending
         self._call = call
         self._sending = sending

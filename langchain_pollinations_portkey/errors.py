@@ -375,12 +375,18 @@ def is_context_overflow(detail: ErrorDetail) -> bool:
     return any(_CONTEXT_OVERFLOW.search(str(text)) for text in (detail.message, detail.code, detail.type) if text)
 
 
-def status_error(response: httpx.Response, *, hints: Mapping[type[PortkeyError], str] | None = None) -> PortkeyError:
-    """The error for an answer of the gateway.
+def status_error(
+    response: httpx.Response,
+    *,
+    hints: Mapping[type[PortkeyError], str] | None = None,
+    server: str = "The gateway",
+) -> PortkeyError:
+    """The error for an answer.
 
     Args:
         response: The answer, its body read. A successful status is allowed: then the body holds no answer.
         hints: What to do next, by error class; the first class that matches adds its text to the message.
+        server: Who answered, if it names no provider.
     """
     headers = response.headers
     body = decode_body(response.content)
@@ -390,7 +396,7 @@ def status_error(response: httpx.Response, *, hints: Mapping[type[PortkeyError],
     provider = headers.get("x-portkey-provider") or detail.provider
     kind = _kind(response.status_code, detail, gateway_failed="x-portkey-gateway-exception" in headers)
     said = _shorten(detail.message)
-    text = f"{provider or 'The gateway'} answered {response.status_code}: {said.rstrip('. ')}"
+    text = f"{provider or server} answered {response.status_code}: {said.rstrip('. ')}"
     text += "" if text.endswith(("?", "!", "…")) else "."
     hint = next((text for cls, text in (hints or {}).items() if issubclass(kind, cls)), None)
     hint = hint or _advice(response, body, detail)

@@ -19,6 +19,7 @@ from langchain_pollinations_portkey.errors import (
     PortkeyAuthenticationError,
     PortkeyBadRequestError,
     PortkeyConfigurationError,
+    PortkeyConnectionError,
     PortkeyModelNotFoundError,
     PortkeyRateLimitError,
     PortkeyStreamTruncatedError,
@@ -294,7 +295,7 @@ def test_errors_say_what_to_do(chat, provider, status, text, error, advice, stre
         list(chat().stream("Hello")) if streamed else chat().invoke("Hello")
 
     assert caught.value.status_code == status
-    assert text.rstrip(".") in str(caught.value)
+    assert str(caught.value).startswith(f"Pollinations answered {status}: {text.rstrip('.')}")
     assert len(provider.requests) == 1
 
 
@@ -333,6 +334,15 @@ def test_a_stream_that_breaks_off_is_an_error(chat, provider):
         list(chat().stream("Hello"))
     assert isinstance(caught.value.partial, AIMessage)
     assert caught.value.partial.content == "so far"
+
+
+def test_a_server_that_is_not_there_is_said(chat):
+    model = ChatPollinations(model="openai", base_url="http://127.0.0.1:9", max_retries=0)
+
+    with pytest.raises(
+        PortkeyConnectionError, match=r"Nothing answers at http://127\.0\.0\.1:9 .*POLLINATIONS_BASE_URL"
+    ):
+        model.invoke("Hello")
 
 
 def test_traces_and_caches_tell_calls_apart(chat):

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from langchain_pollinations_portkey.catalogue.entries import Provider, Quirks
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError
 from langchain_pollinations_portkey.gateway.headers import COMMON_HEADERS, check_headers
+from langchain_pollinations_portkey.gateway.http import Server
 from langchain_pollinations_portkey.gateway.settings import split_url
 
 DEFAULT_URL = "http://localhost:16385/openai"
@@ -33,6 +34,12 @@ POLLINATIONS = Provider(
     quirks=Quirks(message_names=True, audio=True, cache_control=True),
 )
 """The server as a provider: whoever answers behind it is known to the server alone."""
+
+
+SERVER = Server(
+    "Pollinations server",
+    f"Start it, or set {URL_VARIABLE} (or base_url=...) to where one runs; the public one is at {PUBLIC_URL}.",
+)
 
 
 def chat_url(url: str) -> str:

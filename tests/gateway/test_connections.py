@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from langchain_pollinations_portkey.errors import PortkeyConnectionError, PortkeyTimeoutError
+from langchain_pollinations_portkey.gateway import clients
 from langchain_pollinations_portkey.gateway import connections as module
-from langchain_pollinations_portkey.gateway import transport
 from langchain_pollinations_portkey.gateway.connections import AsyncConnections, Connections
 from langchain_pollinations_portkey.gateway.transport import HTTPRequest, HTTPSettings, Transport
 from tests.gateway.test_transport import Server, fresh_clients, nothing_listens, request, server
@@ -339,15 +339,15 @@ def test_certificates_are_checked(tmp_path):
     """A server that speaks TLS with a certificate nobody signed."""
     with pytest.raises(PortkeyConnectionError):
         Transport().send(HTTPRequest(nothing_listens().replace("http", "https"), {}, b""), stream=False)
-    direct = transport._direct_arguments((HTTPSettings(trust_env=False), True, False, True))
+    direct = clients._direct_arguments((HTTPSettings(trust_env=False), True, False, True))
     assert direct is not None
     assert direct[0].verify_mode == 2
     assert direct[0].get_ca_certs()
-    unchecked = transport._direct_arguments((HTTPSettings(verify=False, trust_env=False), True, False, True))
+    unchecked = clients._direct_arguments((HTTPSettings(verify=False, trust_env=False), True, False, True))
     assert unchecked[0].verify_mode == 0
     with pytest.raises(FileNotFoundError):
-        transport._direct_arguments((HTTPSettings(verify=str(tmp_path / "none")), True, True, True))
-    assert transport._direct_arguments((HTTPSettings(), False, True, True)) == (None, 1000)
+        clients._direct_arguments((HTTPSettings(verify=str(tmp_path / "none")), True, True, True))
+    assert clients._direct_arguments((HTTPSettings(), False, True, True)) == (None, 1000)
 
 
 # ---------------------------------------------------------------------- who else looks on
@@ -391,8 +391,8 @@ assert len(seen) == 1
 
 
 def test_nothing_of_httpx_is_replaced_here():
-    assert not transport._replaced_before
-    assert not transport._is_watched()
+    assert not clients._replaced_before
+    assert not clients._is_watched()
 
 
 def test_a_proxy_of_the_environment_is_used_for_other_machines_only(server, monkeypatch):

@@ -25,8 +25,8 @@ import httpx
 import pytest
 
 from langchain_pollinations_portkey.errors import PortkeyConnectionError, PortkeyTimeoutError
-from langchain_pollinations_portkey.gateway import transport as module
-from langchain_pollinations_portkey.gateway.transport import HTTPRequest, HTTPSettings, Transport, detached
+from langchain_pollinations_portkey.gateway import clients as module
+from langchain_pollinations_portkey.gateway.transport import Answer, HTTPRequest, HTTPSettings, Transport, detached
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nset-cookie: session=1\r\n\r\n{}"
 IN_TIME = 5.0
@@ -617,10 +617,10 @@ async def test_the_users_async_client_is_used_as_it_is_and_never_closed(server):
 async def test_the_users_clients_may_be_of_httpx2(server):
     httpx2 = pytest.importorskip("httpx2")
     with httpx2.Client() as client:
-        assert Transport(client=client).send(request(server), stream=False).json() == {}
+        assert Transport(client=client).send(request(server), stream=False).content == b"{}"
     async with httpx2.AsyncClient() as client:
         transport = Transport(async_client=client)
-        assert (await transport.asend(request(server, timeout=3), stream=False)).json() == {}
+        assert (await transport.asend(request(server, timeout=3), stream=False)).content == b"{}"
         response = await transport.asend(request(server, "/pieces", timeout=3), stream=True)
         assert b"".join([piece async for piece in transport.aiterate(response)]) == b"onetwothree"
 
@@ -656,15 +656,9 @@ def test_certificates_are_checked_unless_the_user_says_otherwise(tmp_path):
 
 
 def test_a_detached_answer_has_no_request_of_ours_and_can_be_pickled():
-    sent = httpx.Request(
-        "POST", "http://gateway/v1/chat", headers={"authorization": "Bearer hush-hush"}, content=b"prompt"
-    )
-    received = httpx.Response(
-        401,
-        headers={"x-request-id": "1", "set-cookie": "a=b", "content-encoding": "gzip", "x-echo": "key hush-hush"},
-        request=sent,
-        stream=httpx.ByteStream(b""),
-    )
+    sent = HTTPRequest("http://gateway/v1/chat", {"authorization": "Bearer hush-hush"}, b"prompt")
+    headers = {"x-request-id": "1", "set-cookie": "a=b", "content-encoding": "gzip", "x-echo": "key hush-hush"}
+    received = Answer(401, [(name.encode(), value.encode()) for name, value in headers.items()], sent)
 
     copy = pickle.loads(
         pickle.dumps(detached(received, b"Incorrect API key provided: hush-hush", ["hush-hush", "key"]))
@@ -675,6 +669,14 @@ def test_a_detached_answer_has_no_request_of_ours_and_can_be_pickled():
     assert "set-cookie" not in copy.headers
     assert "hush" not in repr(copy.headers) + repr(copy.request.headers) + copy.text
     assert str(copy.request.url) == "http://gateway/v1/chat"
+
+
+def test_headers_of_one_name_are_joined_and_names_are_in_lower_case():
+    answer = Answer(
+        200, [(b"X-Portkey-Provider", b"evil"), (b"x-portkey-provider", b"anthropic")], HTTPRequest("u", {}, b"")
+    )
+
+    assert answer.headers == {"x-portkey-provider": "evil, anthropic"}
 
 
 def test_repr_of_a_request_shows_neither_headers_nor_body(server):
