@@ -1,4 +1,4 @@
-"""The command `pollinations-portkey`: the catalogue, a gateway, a chat and a demonstration.
+"""The command `pollinations-portkey`: the catalogue, a gateway, a chat, a doctor and a demonstration.
 
 Answers go to stdout and everything else to stderr, so that all of it can be piped. What costs time to import
 is imported in the commands.
@@ -27,6 +27,26 @@ if TYPE_CHECKING:
     from langchain_pollinations_portkey.errors import PortkeyError
 
 PROGRAM = "pollinations-portkey"
+
+_Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        envvar="PORTKEY_MODEL",
+        help="A name of the catalogue, or provider/model. Default: the first whose key is set.",
+        show_default=False,
+    ),
+]
+_BaseURL = Annotated[
+    str | None,
+    typer.Option(
+        "--base-url",
+        metavar="URL",
+        help="The gateway. Default: PORTKEY_GATEWAY_URL, PORTKEY_BASE_URL or http://localhost:8787/v1.",
+        show_default=False,
+    ),
+]
 
 
 class _Commands(TyperGroup):
@@ -161,26 +181,9 @@ def chat(  # noqa: PLR0917 - its options
             show_default=False,
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            envvar="PORTKEY_MODEL",
-            help="A name of the catalogue, or provider/model. Default: the first whose key is set.",
-            show_default=False,
-        ),
-    ] = None,
+    model: _Model = None,
     system: Annotated[str | None, typer.Option("--system", "-s", help="The system prompt.", show_default=False)] = None,
-    base_url: Annotated[
-        str | None,
-        typer.Option(
-            "--base-url",
-            metavar="URL",
-            help="The gateway. Default: PORTKEY_GATEWAY_URL, PORTKEY_BASE_URL or http://localhost:8787/v1.",
-            show_default=False,
-        ),
-    ] = None,
+    base_url: _BaseURL = None,
     start_gateway: Annotated[
         bool, typer.Option("--start-gateway", help="Run a gateway of one's own until the end of the chat.")
     ] = False,
@@ -265,6 +268,34 @@ def _explained(error: PortkeyError) -> str:
     if unreachable and shutil.which("node"):
         return f"{error} With --start-gateway, this command runs one by itself."
     return str(error)
+
+
+@app.command()
+def doctor(
+    context: typer.Context,
+    model: _Model = None,
+    base_url: _BaseURL = None,
+    no_call: Annotated[bool, typer.Option("--no-call", help="Do not ask the model, which costs a few tokens.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON, for a bug report. No key is in it.")] = False,
+) -> None:
+    """Find out what is in the way of an answer, and what to do about it.
+
+    Looks at Node.js, the gateway, the model's name and the keys, and asks the model something short. Ends with status 1
+    if something failed.
+    """
+    from langchain_pollinations_portkey.cli import doctor_report
+    from langchain_pollinations_portkey.cli.doctor_asking import Order, examine
+
+    named = context.get_parameter_source("model")
+    source = "PORTKEY_MODEL" if named is not None and named.name == "ENVIRONMENT" else "--model"
+    findings = examine(Order(model, source, base_url, call=not no_call), os.environ)
+    if as_json:
+        found = list(findings)
+        typer.echo(json.dumps(doctor_report.as_json(found), indent=2, ensure_ascii=False))
+    else:
+        found = doctor_report.write(findings, terminal.stdout())
+    if doctor_report.has_failed(found):
+        raise typer.Exit(1)
 
 
 @app.command()
