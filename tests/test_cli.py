@@ -247,7 +247,7 @@ def test_without_the_extra_it_says_how_to_get_it(hidden: str, tmp_path: Path) ->
 def test_help_names_every_command() -> None:
     result = invoke("--help")
     assert result.exit_code == 0
-    for command in ("models", "gateway", "chat", "demo"):
+    for command in ("models", "gateway", "chat", "doctor", "demo"):
         assert command in result.stdout
         assert invoke(command, "--help").exit_code == 0
 

@@ -33,6 +33,7 @@ _Model = Annotated[
     typer.Option(
         "--model",
         "-m",
+        metavar="NAME",
         envvar="PORTKEY_MODEL",
         help="A name of the catalogue, or provider/model. Default: the first whose key is set.",
         show_default=False,
@@ -104,9 +105,11 @@ def start(
 def models(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TEXT]", help="Only rows that have all these words in them.", show_default=False),
+        typer.Argument(metavar="TEXT", help="Only rows that have all these words in them.", show_default=False),
     ] = None,
-    provider: Annotated[str | None, typer.Option("--provider", "-p", help="Only this provider's.")] = None,
+    provider: Annotated[
+        str | None, typer.Option("--provider", "-p", metavar="NAME", help="Only this provider's.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
     """List the short names, their models, and whether a key is set.
@@ -177,19 +180,37 @@ def chat(  # noqa: PLR0917 - its options
     prompt: Annotated[
         str | None,
         typer.Argument(
+            metavar="PROMPT",
             help="What to ask. Text piped in is added to it; without either, a conversation begins.",
             show_default=False,
         ),
     ] = None,
     model: _Model = None,
-    system: Annotated[str | None, typer.Option("--system", "-s", help="The system prompt.", show_default=False)] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--file",
+            "-f",
+            metavar="PATH|URL",
+            help="An image, PDF, audio, video or text file that goes with the question. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    system: Annotated[
+        str | None,
+        typer.Option("--system", "-s", metavar="TEXT", help="The system prompt.", show_default=False),
+    ] = None,
     base_url: _BaseURL = None,
     start_gateway: Annotated[
         bool, typer.Option("--start-gateway", help="Run a gateway of one's own until the end of the chat.")
     ] = False,
     usage: Annotated[bool, typer.Option("--usage", help="Report the token counts on stderr.")] = False,
 ) -> None:
-    """Ask a model; the answer is written as it comes."""
+    """Ask a model; the answer is written as it comes.
+
+    In a conversation, /file attaches a file to the next question, and /help lists what else can be typed.
+    """
+    from langchain_pollinations_portkey.cli.attachments import read_attachment
     from langchain_pollinations_portkey.cli.chat_session import ChatSession
     from langchain_pollinations_portkey.errors import PortkeyError
     from langchain_pollinations_portkey.gateway.local import LocalGateway
@@ -198,7 +219,9 @@ def chat(  # noqa: PLR0917 - its options
         raise typer.BadParameter("--start-gateway starts a gateway of its own; leave --base-url out.")
     question = _question(prompt)
     if question is None and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise typer.BadParameter("There is nothing to ask: give a prompt, or pipe one in.")
+        about = " about the file" if file else ""
+        raise typer.BadParameter(f"There is nothing to ask{about}: give a prompt, or pipe one in.")
+    attachments = [read_attachment(one) for one in file or ()]
     name = model or _default_model()
     out, notes = terminal.stdout(), terminal.stderr()
     with contextlib.ExitStack() as stack:
@@ -211,6 +234,7 @@ def chat(  # noqa: PLR0917 - its options
             out=out,
             notes=notes,
             system=system,
+            attachments=attachments,
             explain=_explained,
             show_usage=usage,
         )
@@ -253,7 +277,9 @@ def _chat_model(name: str, base_url: str | None) -> ChatPortkey:
     from langchain_pollinations_portkey.chat_models import ChatPortkey
     from langchain_pollinations_portkey.gateway.settings import is_hosted
 
-    chat = ChatPortkey(**{"model": name, **({"base_url": base_url} if base_url else {})})
+    # Whoever names an address wants what is there to be seen, also by a model whose provider does not fetch it.
+    arguments = {"model": name, "download_images": True, **({"base_url": base_url} if base_url else {})}
+    chat = ChatPortkey(**arguments)
     provider = os.environ.get("PORTKEY_PROVIDER", "").strip() or None
     Catalogue.default().resolve(name, default_provider=provider, hosted=is_hosted(chat.base_url))
     return chat
@@ -280,8 +306,9 @@ def doctor(
 ) -> None:
     """Find out what is in the way of an answer, and what to do about it.
 
-    Looks at Node.js, the gateway, the model's name and the keys, and asks the model something short. Ends with status 1
-    if something failed.
+    Looks at Node.js, the gateway, the model's name and its keys; then asks the model something short.
+
+    Ends with status 1 if something failed.
     """
     from langchain_pollinations_portkey.cli import doctor_report
     from langchain_pollinations_portkey.cli.doctor_asking import Order, examine
@@ -305,6 +332,7 @@ def demo(
         typer.Option(
             "--model",
             "-m",
+            metavar="NAME",
             help="Talk to this model at its provider, with your key and at your cost.",
             show_default=False,
         ),

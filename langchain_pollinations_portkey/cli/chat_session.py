@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from langchain_core.messages import AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.messages.utils import message_chunk_to_message
 from rich.console import Console
 
 from langchain_pollinations_portkey.chat_models import ChatPortkey
+from langchain_pollinations_portkey.cli.attachments import Attachment, content_of, read_attachment
 from langchain_pollinations_portkey.cli.terminal import printable, write_line
 from langchain_pollinations_portkey.errors import PortkeyError
 
 HELP = """\
 /model NAME   go on with another model; without NAME, say which one it is
-/clear        forget the conversation
+/file PATH    attach a file or an address to the next question; without PATH, say which ones are
+/clear        forget the conversation and the files attached
 /exit         leave (so does Ctrl-D)
 Ctrl-C ends an answer. What it had said until then stays in the conversation."""
 
@@ -29,6 +31,7 @@ class ChatSession:
         make: Makes the model of a name; raises a `PortkeyError` if there is no such model.
         model: The name to begin with.
         system: The system prompt, kept when the conversation is forgotten.
+        attachments: What goes with the first question.
         out: Where answers go.
         notes: Where everything else goes.
         explain: What to tell the user about an error; its text if not given.
@@ -43,6 +46,7 @@ class ChatSession:
         out: Console,
         notes: Console,
         system: str | None = None,
+        attachments: Sequence[Attachment] = (),
         explain: Callable[[PortkeyError], str] = str,
         show_usage: bool = False,
     ) -> None:
@@ -54,15 +58,16 @@ class ChatSession:
         self._show_usage = show_usage
         self._system = [SystemMessage(system)] if system else []
         self._history: list[BaseMessage] = []
+        self._attachments = list(attachments)
 
     def ask(self, question: str) -> None:
-        """Ask, write the answer as it comes, and remember both.
+        """Ask, with the files attached, write the answer as it comes, and remember both.
 
         Raises:
-            PortkeyError: The call failed; the question is not remembered.
+            PortkeyError: The call failed; the question is not remembered, and the files wait for the next one.
             KeyboardInterrupt: The user ended the answer; what had come of it is remembered.
         """
-        asked = HumanMessage(question)
+        asked = HumanMessage(content_of(question, self._attachments))
         writer = _AnswerWriter(self._out)
         try:
             for chunk in self._chat.stream([*self._system, *self._history, asked]):
@@ -81,6 +86,8 @@ class ChatSession:
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401 - gives input() its line editing and history
         write_line(self._notes, f"{self._chat.model_name} (/help lists what else you can type)", "dim")
+        if self._attachments:
+            self._list_attachments()
         while True:
             try:
                 text = input(_PROMPT).strip()
@@ -105,24 +112,37 @@ class ChatSession:
             write_line(self._notes, "(ended)", "dim")
         except PortkeyError as error:
             write_line(self._notes, f"Error: {self._explain(error)}", "red")
+        if self._attachments and not text.startswith("/"):  # a question without an answer is not remembered
+            self._list_attachments()
 
     def _command(self, name: str = "", argument: str = "") -> None:
         if name == "clear":
             self._history.clear()
+            self._attachments.clear()
             write_line(self._notes, "The conversation is forgotten.", "dim")
         elif name == "model":
             if argument:
                 self._chat = self._make(argument.strip())
             write_line(self._notes, self._chat.model_name, "dim")
+        elif name == "file":
+            if argument:
+                self._attachments.append(read_attachment(_unquoted(argument)))
+            self._list_attachments()
         elif name == "help":
             write_line(self._notes, HELP, "dim")
         else:
             write_line(self._notes, f"There is no /{name}. /help lists what there is.", "yellow")
 
+    def _list_attachments(self) -> None:
+        names = ", ".join(map(str, self._attachments))
+        text = f"With the next question: {names} (/clear takes them back)" if names else "No file is attached."
+        write_line(self._notes, text, "dim")
+
     def _remember(self, question: HumanMessage, answer: AIMessageChunk | None) -> None:
         """Keep a turn. A question without an answer is left out, so that turns keep alternating."""
         if answer is not None and answer.text:
             self._history += [question, message_chunk_to_message(answer)]
+            self._attachments.clear()
 
     def _report(self, answer: AIMessageChunk) -> None:
         if answer.response_metadata.get("finish_reason") == "length":
@@ -174,6 +194,13 @@ class _AnswerWriter:
         self._out.file.write(text)
         self._out.file.flush()
         self._at_line_start = text.endswith("\n")
+
+
+def _unquoted(path: str) -> str:
+    """A path as it was meant: terminals put quotes around those that are dropped on them."""
+    path = path.strip()
+    quoted = len(path) > 1 and path[0] == path[-1] and path[0] in "'\""
+    return path[1:-1] if quoted else path
 
 
 def _usage(answer: AIMessageChunk) -> str:
