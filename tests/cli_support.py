@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -57,6 +58,13 @@ def environment(**variables: str | Path) -> dict[str, str]:
         "COLUMNS": "100",
         **{name: str(value) for name, value in variables.items()},
     }
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def run(*arguments: str, cwd: Path, stdin: str | None = None, **variables: str | Path) -> subprocess.CompletedProcess:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
-import socket
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from langchain_pollinations_portkey.catalogue import Catalogue
+from langchain_pollinations_portkey.cli import doctor_report
 from langchain_pollinations_portkey.cli.app import app
+from langchain_pollinations_portkey.cli.doctor import Finding, Mark
+from langchain_pollinations_portkey.cli.doctor_asking import Order, _base_url
 from langchain_pollinations_portkey.gateway.local import LocalGateway
+from langchain_pollinations_portkey.gateway.settings import DEFAULT_BASE_URL, base_url_from
 from langchain_pollinations_portkey.gateway.transport import Transport
 from langchain_pollinations_portkey.testing import Failure, Reply, StandInProvider
 from tests import cli_support
@@ -67,9 +72,7 @@ def catalogue(tmp_path: Path, provider: StandInProvider) -> Path:
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    return cli_support.free_port()
 
 
 @pytest.fixture
@@ -277,19 +280,62 @@ class TestWithoutAGateway:
         assert report.failed == ["gateway", "model"]
         assert "PORTKEY_CATALOGUE" in report.checks["model"]["text"]
 
-    def test_the_hosted_one_is_not_asked_without_its_key(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        def unwanted(*_: object, **__: object) -> None:
-            raise AssertionError("something was sent")
 
-        monkeypatch.setattr(Transport, "send", unwanted)
-        monkeypatch.setattr(Transport, "probe", unwanted)
-        monkeypatch.chdir(tmp_path)
-        arguments = ["doctor", "-m", "openai/gpt-4o", "--base-url", "https://api.portkey.ai/v1"]
-        result = CliRunner().invoke(app, arguments, env={"OPENAI_API_KEY": KEY})
-        assert (result.exit_code, result.exception.__class__) == (1, SystemExit)
-        assert "PORTKEY_API_KEY is not set" in result.stdout
-        assert "Set PORTKEY_API_KEY" in result.stdout
-        assert KEY not in result.output
+class TestHosted:
+    """Portkey's own service is out of reach here: what would be sent to it, and what not."""
+
+    @pytest.fixture
+    def sent(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        sent: list[str] = []
+        monkeypatch.setattr(Transport, "send", lambda _, request, **__: sent.append(f"POST {request.url}"))
+        monkeypatch.setattr(Transport, "probe", lambda _, origin, **__: sent.append(f"HEAD {origin}") or 404)
+        return sent
+
+    @pytest.fixture
+    def hosted(self, examine: Doctor, sent: list[str]) -> Doctor:
+        return partial(examine, "--no-call", "--base-url", "https://api.portkey.ai/v1", PORTKEY_CATALOGUE="")
+
+    def test_is_not_asked_without_its_key(self, hosted: Doctor, sent: list[str]) -> None:
+        report = hosted("-m", "openai/gpt-4o", OPENAI_API_KEY=KEY)
+        assert (report.exit, report.failed, sent) == (1, ["Portkey key"], [])
+        assert "Set PORTKEY_API_KEY" in report.checks["Portkey key"]["cure"]
+        assert report.marks["gateway"] == "not checked"
+
+    def test_keeps_the_keys_of_an_integration(self, hosted: Doctor, sent: list[str]) -> None:
+        report = hosted("-m", "@openai-prod/gpt-4o", PORTKEY_API_KEY=KEY)
+        assert (report.exit, report.failed, sent) == (0, [], ["HEAD https://api.portkey.ai"])
+        assert report.checks["Portkey key"]["text"] == "PORTKEY_API_KEY ...cdef -> api.portkey.ai"
+        assert report.checks["keys"]["text"] == "Portkey holds the key (@openai-prod)"
+
+    def test_never_forwards_its_key(self, hosted: Doctor) -> None:
+        report = hosted("-m", "openai/gpt-4o", PORTKEY_API_KEY=KEY)
+        assert (report.exit, report.failed) == (1, ["keys"])
+        assert "OPENAI_API_KEY" in report.checks["keys"]["cure"]
+        assert "--model @slug/gpt-4o" in report.checks["keys"]["cure"]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"PORTKEY_BASE_URL": "http://b"},
+        {"PORTKEY_GATEWAY_URL": "http://a", "PORTKEY_BASE_URL": "http://b"},
+        {"PORTKEY_GATEWAY_URL": " ", "PORTKEY_BASE_URL": "http://b"},
+    ],
+)
+def test_the_gateway_is_the_one_that_models_take(variables: dict[str, str]) -> None:
+    url, source = _base_url(Order(), variables)
+    assert url == base_url_from(variables)
+    assert variables.get(source, DEFAULT_BASE_URL) == url
+
+
+def test_on_a_terminal_lines_are_broken_under_their_column() -> None:
+    out = Console(file=io.StringIO(), width=60, force_terminal=True, color_system=None)
+    doctor_report.write([Finding("gateway build", Mark.WARNING, "It cannot " * 6, "Start " * 10)], out)
+    lines = [line.rstrip() for line in out.file.getvalue().splitlines()[1:-1]]
+    assert lines[0].startswith("warning      gateway build  It cannot")
+    assert len(lines) > 3
+    assert all(line.startswith(" " * 28) for line in lines[1:])
 
 
 def test_a_line_for_each_check_and_the_cure_under_it(

@@ -20,9 +20,7 @@ pytestmark = pytest.mark.gateway
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    return cli_support.free_port()
 
 
 @pytest.fixture

@@ -20,13 +20,11 @@ from dotenv import load_dotenv
 from typer.core import TyperGroup
 
 from langchain_pollinations_portkey import __version__
-from langchain_pollinations_portkey.cli import terminal
+from langchain_pollinations_portkey.cli import PROGRAM, terminal
 
 if TYPE_CHECKING:
     from langchain_pollinations_portkey.chat_models import ChatPortkey
     from langchain_pollinations_portkey.errors import PortkeyError
-
-PROGRAM = "pollinations-portkey"
 
 _Model = Annotated[
     str | None,

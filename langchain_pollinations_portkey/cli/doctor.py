@@ -15,13 +15,12 @@ from urllib.parse import urlsplit
 
 from langchain_pollinations_portkey._secrets import masked
 from langchain_pollinations_portkey.catalogue import Provider, ResolvedModel, retirement_notice
+from langchain_pollinations_portkey.cli import PROGRAM
 from langchain_pollinations_portkey.errors import MissingCredentialsError, PortkeyError
 from langchain_pollinations_portkey.gateway import plain_build
 from langchain_pollinations_portkey.gateway.credentials import PLACEHOLDER_KEY, Credentials, bare_key, is_own_host
 from langchain_pollinations_portkey.gateway.plain_build import Build
 from langchain_pollinations_portkey.gateway.settings import is_readable_on_the_way
-
-PROGRAM = "pollinations-portkey"
 
 
 class Mark(Enum):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from langchain_pollinations_portkey._secrets import masked_text
 from langchain_pollinations_portkey.catalogue import ModelEntry, ResolvedModel, retirement_notice
 from langchain_pollinations_portkey.catalogue.names import listed, nearest
-from langchain_pollinations_portkey.cli.doctor import PROGRAM, Finding, Mark, failed, not_checked
+from langchain_pollinations_portkey.cli import PROGRAM
+from langchain_pollinations_portkey.cli.doctor import Finding, Mark, failed, not_checked
 from langchain_pollinations_portkey.errors import (
     PortkeyAuthenticationError,
     PortkeyConnectionError,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from langchain_pollinations_portkey import __version__
@@ -64,14 +65,24 @@ def _versions() -> str:
 
 def _write_one(finding: Finding, out: Console) -> None:
     style = _STYLES[finding.mark]
-    line = Text.assemble(
-        (finding.mark.value.ljust(_MARK_WIDTH), style),
-        finding.check.ljust(_CHECK_WIDTH),
-        (_on_one_line(finding.text), "dim" if finding.mark is Mark.NOT_CHECKED else ""),
-    )
-    out.print(line, soft_wrap=True)
-    if finding.cure:
-        out.print(Text(" " * (_MARK_WIDTH + _CHECK_WIDTH) + _on_one_line(finding.cure), style), soft_wrap=True)
+    cells = [
+        (finding.mark.value, finding.check, _on_one_line(finding.text)),
+        *([("", "", _on_one_line(finding.cure))] if finding.cure else []),
+    ]
+    if not out.is_terminal:  # whole lines, so that a program finds them
+        for mark, check, text in cells:
+            line = f"{mark.ljust(_MARK_WIDTH)}{check.ljust(_CHECK_WIDTH)}{text}"
+            out.print(Text(line), soft_wrap=True)
+        return
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(width=_MARK_WIDTH - 2, style=style)
+    grid.add_column(width=_CHECK_WIDTH - 2)
+    grid.add_column(overflow="fold")
+    for (mark, check, text), look in zip(
+        cells, ("dim" if finding.mark is Mark.NOT_CHECKED else "", style), strict=False
+    ):
+        grid.add_row(mark, check, Text(text, look))
+    out.print(grid)
 
 
 def _on_one_line(text: str) -> str:
