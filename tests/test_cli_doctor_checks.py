@@ -241,6 +241,19 @@ class TestKeys:
                 "openai/x", {"OPENAI_API_KEY": "short"}, "OPENAI_API_KEY ********** -> api.openai.com", id="short"
             ),
             pytest.param(
+                "google/x",
+                {"GOOGLE_API_KEY": "Bearer ", "GEMINI_API_KEY": SECRET},
+                "GEMINI_API_KEY ...cdef -> generativelanguage.googleapis.com",
+                id="the first holds none",
+            ),
+            pytest.param(
+                "claude-sonnet-4.5",
+                {**AWS, "AWS_SESSION_TOKEN": SECRET},
+                "AWS_ACCESS_KEY_ID ...5678 and AWS_SECRET_ACCESS_KEY ...ghij and AWS_SESSION_TOKEN ...cdef -> Amazon "
+                "Bedrock, region us-east-1",
+                id="temporary ones",
+            ),
+            pytest.param(
                 "mistral/x",
                 {"PORTKEY_API_KEY": SECRET},
                 "PORTKEY_API_KEY ...cdef -> Mistral AI, which the gateway forwards as the provider's key",

@@ -300,7 +300,7 @@ def doctor(
     model: _Model = None,
     base_url: _BaseURL = None,
     no_call: Annotated[bool, typer.Option("--no-call", help="Do not ask the model, which costs a few tokens.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON, for a bug report. No key is in it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON, for a bug report. Keys are masked.")] = False,
 ) -> None:
     """Find out what is in the way of an answer, and what to do about it.
 

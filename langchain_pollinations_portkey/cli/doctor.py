@@ -314,13 +314,12 @@ def key_sources(provider: Provider, credentials: Credentials, environment: Mappi
 
 
 def _holder(variables: tuple[str, ...], secret: str, environment: Mapping[str, str]) -> str | None:
-    """The first of these variables that is set, if it holds the secret."""
-    held = next((name for name in variables if environment.get(name, "").strip()), None)
-    if held is None:
-        return None
-    value = environment[held].strip()
-    same = secret in (value, bare_key(value)) or re.sub(r"\s", "", secret) == re.sub(r"\s", "", value)
-    return held if same else None
+    """The first of these variables that holds the secret; JSON may have been written on one line meanwhile."""
+
+    def bare(text: str) -> str:
+        return re.sub(r"\s", "", bare_key(text))
+
+    return next((name for name in variables if bare(environment.get(name, "")) == bare(secret)), None)
 
 
 def key_findings(

@@ -43,7 +43,7 @@ def write(findings: Iterable[Finding], out: Console) -> list[Finding]:
 
 
 def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
-    """Findings as an object of JSON; no key is in it."""
+    """Findings as an object of JSON; keys are masked, as they are in findings."""
     return {
         "versions": _versions(),
         "ok": not has_failed(findings),
