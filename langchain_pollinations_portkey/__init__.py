@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from langchain_pollinations_portkey.errors import PortkeyError
     from langchain_pollinations_portkey.gateway.local import LocalGateway
     from langchain_pollinations_portkey.middleware import PortkeyPromptCachingMiddleware
+    from langchain_pollinations_portkey.registration import register_with_langchain
     from langchain_pollinations_portkey.wire.chat.cache_control import PromptCachePolicy
 
 _HOMES = {
@@ -27,6 +28,7 @@ _HOMES = {
     "PortkeyError": "errors",
     "PortkeyPromptCachingMiddleware": "middleware",
     "PromptCachePolicy": "wire.chat.cache_control",
+    "register_with_langchain": "registration",
 }
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "PortkeyPromptCachingMiddleware",
     "PromptCachePolicy",
     "__version__",
+    "register_with_langchain",
 ]
 
 
