@@ -1,0 +1,183 @@
+"""What an agent remembers reaches the provider again as it was: from a checkpoint, from JSON, with names, with many
+calls at once."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from langchain.agents import create_agent
+from langchain_core.messages import HumanMessage, ToolMessage, messages_from_dict, messages_to_dict
+from langchain_core.tools import ToolException, tool
+from langgraph.checkpoint.memory import InMemorySaver
+
+from langchain_pollinations_portkey.gateway.local import LocalGateway
+from langchain_pollinations_portkey.testing import Reply, StandInProvider, ToolCall
+from tests.agents.support import (
+    QUESTION,
+    SIGNATURE,
+    TARGETS_OF_AGENTS,
+    THINKING,
+    THOUGHT,
+    asked,
+    looking,
+    population,
+    refusals,
+    streamed,
+    texts,
+    weather,
+)
+from tests.live.outgoing import TARGETS
+
+pytestmark = [pytest.mark.gateway, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+AGAIN = {"messages": [HumanMessage("And tomorrow?")]}
+THREAD = {"configurable": {"thread_id": "1"}}
+ANSWERS = {
+    "anthropic": [
+        [
+            {"type": "thinking", "thinking": THOUGHT, "signature": SIGNATURE},
+            {"type": "text", "text": "I look."},
+            {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Paris"}},
+        ],
+        [
+            {"type": "thinking", "thinking": THOUGHT, "signature": SIGNATURE},
+            {"type": "text", "text": "Sunny."},
+        ],
+    ],
+    "bedrock": [
+        [
+            {"reasoningContent": {"reasoningText": {"text": THOUGHT, "signature": SIGNATURE}}},
+            {"text": "I look."},
+            {"toolUse": {"toolUseId": "toolu_1", "name": "weather", "input": {"city": "Paris"}}},
+        ],
+        [
+            {"reasoningContent": {"reasoningText": {"text": THOUGHT, "signature": SIGNATURE}}},
+            {"text": "Sunny."},
+        ],
+    ],
+}
+
+
+def thinking_turns() -> tuple[Reply, Reply]:
+    return (
+        looking(thinking=THOUGHT, signature=SIGNATURE),
+        Reply("Sunny.", thinking=THOUGHT, signature=SIGNATURE),
+    )
+
+
+def assistant_turns(provider: StandInProvider) -> list[Any]:
+    """What the last request says that the model said."""
+    return [message["content"] for message in provider.last.json["messages"] if message["role"] == "assistant"]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("version", [{}, {"output_version": "v1"}], ids=["v0", "v1"])
+@pytest.mark.parametrize("name", ["anthropic", "bedrock"])
+class TestThinking:
+    """Signed thinking comes back byte for byte in the next question."""
+
+    @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+    async def test_from_a_checkpoint(
+        self,
+        name: str,
+        version: dict[str, str],
+        asynchronous: bool,
+        stream: bool,
+        pinned_gateway: LocalGateway,
+        provider: StandInProvider,
+    ) -> None:
+        memory = InMemorySaver()
+        model = TARGETS[name].chat(pinned_gateway, provider, **THINKING, **version)
+        provider.script(*thinking_turns(), Reply("Rain."))
+        first = create_agent(model, [weather], checkpointer=memory)
+        if stream:
+            await streamed(first, asynchronous, config=THREAD, stream_mode="messages")
+        else:
+            await asked(first, asynchronous, config=THREAD)
+
+        later = create_agent(TARGETS[name].chat(pinned_gateway, provider, **THINKING), [weather], checkpointer=memory)
+        state = await asked(later, asynchronous, AGAIN, config=THREAD)
+
+        assert texts(state["messages"])[-1] == "Rain."
+        assert assistant_turns(provider) == ANSWERS[name]
+        assert refusals(provider) == []
+
+    async def test_from_json(
+        self,
+        name: str,
+        version: dict[str, str],
+        asynchronous: bool,
+        pinned_gateway: LocalGateway,
+        provider: StandInProvider,
+    ) -> None:
+        agent = create_agent(TARGETS[name].chat(pinned_gateway, provider, **THINKING, **version), [weather])
+        provider.script(*thinking_turns(), Reply("Rain."))
+        state = await asked(agent, asynchronous)
+        kept = json.dumps(messages_to_dict(state["messages"]))
+
+        question = {"messages": [*messages_from_dict(json.loads(kept)), *AGAIN["messages"]]}
+        await asked(agent, asynchronous, question)
+
+        assert assistant_turns(provider) == ANSWERS[name]
+        assert refusals(provider) == []
+
+
+@pytest.mark.parametrize("agents_name", ["helper", "Weather helper (Paris)", "Météo", "a" * 80])
+@pytest.mark.parametrize("name", [*TARGETS_OF_AGENTS, "google"])
+def test_the_name_of_an_agent_is_no_reason_to_refuse(
+    name: str, agents_name: str, pinned_gateway: LocalGateway, provider: StandInProvider
+) -> None:
+    model = TARGETS[name].chat(pinned_gateway, provider)
+    agent = create_agent(model, [weather], name=agents_name, checkpointer=InMemorySaver())
+    provider.script(looking(), Reply("Sunny."), Reply("Rain."))
+    agent.invoke(QUESTION, THREAD)
+    state = agent.invoke(AGAIN, THREAD)
+    assert {message.name for message in state["messages"] if message.type == "ai"} == {agents_name}
+    assert refusals(provider) == []
+
+
+@tool
+def broken(city: str) -> str:
+    """Fail for a city."""
+    raise ToolException(f"No data for {city}.")
+
+
+broken.handle_tool_error = True
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("name", TARGETS_OF_AGENTS)
+async def test_several_tools_at_once(
+    name: str, asynchronous: bool, stream: bool, pinned_gateway: LocalGateway, provider: StandInProvider
+) -> None:
+    cities = ("Paris", "Rome", "Oslo")
+    calls = [ToolCall("weather", {"city": city}, id=f"call_{city}") for city in cities]
+    calls += [ToolCall("population", {"city": "Rome"}, id="call_p"), ToolCall("broken", {"city": "Rome"}, id="call_b")]
+    provider.script(Reply("I look.", tool_calls=calls), Reply("Done."))
+    agent = create_agent(TARGETS[name].chat(pinned_gateway, provider), [weather, population, broken])
+    if stream:
+        [*_, state] = await streamed(agent, asynchronous, stream_mode="values")
+    else:
+        state = await asked(agent, asynchronous)
+    results = [message for message in state["messages"] if isinstance(message, ToolMessage)]
+    assert texts(results) == [*(f"Sunny in {city}." for city in cities), "Many in Rome.", "No data for Rome."]
+    assert [message.tool_call_id for message in results] == [call.id for call in calls]
+    assert len(provider.requests) == 2
+    assert refusals(provider) == []
+
+
+@pytest.mark.parametrize("name", ["anthropic", "openai"])
+def test_a_conversation_goes_on_with_another_provider(
+    name: str, pinned_gateway: LocalGateway, provider: StandInProvider
+) -> None:
+    """The same checkpoint, begun on Bedrock with thinking."""
+    memory = InMemorySaver()
+    provider.script(*thinking_turns(), Reply("Rain."))
+    begun = TARGETS["bedrock"].chat(pinned_gateway, provider, **THINKING)
+    create_agent(begun, [weather], checkpointer=memory).invoke(QUESTION, THREAD)
+    going_on = create_agent(TARGETS[name].chat(pinned_gateway, provider), [weather], checkpointer=memory)
+    assert going_on.invoke(AGAIN, THREAD)["messages"][-1].text == "Rain."
+    assert refusals(provider) == []
