@@ -56,7 +56,13 @@ from langchain_pollinations_portkey._json import loads
 
 if TYPE_CHECKING:
     import httpx
-    from langchain_core.messages import AIMessage
+    from langchain_core.exceptions import ModelRefusalError
+    from langchain_core.messages import AIMessage, BaseMessage
+else:
+    from langchain_core import exceptions
+
+    # langchain-core has it since 1.7.5.
+    ModelRefusalError = getattr(exceptions, "ModelRefusalError", exceptions.ModelError)
 
 
 class PortkeyError(Exception):
@@ -178,8 +184,14 @@ class PortkeyStreamTruncatedError(PortkeyStreamError):
     """The stream ended before the provider said that the answer is complete."""
 
 
-class PortkeyRefusalError(PortkeyError, OutputParserException):
-    """The model refused to answer, or a filter took its answer, where an answer of a given form was asked for."""
+class PortkeyRefusalError(PortkeyError, OutputParserException, ModelRefusalError):
+    """The model refused to answer, or a filter took its answer, where an answer of a given form was asked for.
+
+    Attributes:
+        raw_message: The answer, as LangChain's `ModelRefusalError` has it.
+    """
+
+    raw_message: BaseMessage | None = None
 
 
 _BY_STATUS: dict[int, type[PortkeyError]] = {

@@ -420,7 +420,7 @@ def test_every_class_is_a_portkey_error_and_one_that_langchain_knows():
 
     unknown_to_langchain = {cls.__name__ for cls in classes if not issubclass(cls, ModelError)}
 
-    assert unknown_to_langchain == {"PortkeyError", "PortkeyStatusError", "PortkeyRefusalError"}
+    assert unknown_to_langchain == {"PortkeyError", "PortkeyStatusError"}
     assert PortkeyGatewayError.is_retryable is False
     assert issubclass(PortkeyStreamTruncatedError, PortkeyStreamError)
     assert issubclass(PortkeyConfigurationError, ValueError)

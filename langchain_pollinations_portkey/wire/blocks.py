@@ -48,7 +48,7 @@ def _translate(message: AIMessage, *, streamed: bool) -> list[ContentBlock]:
     kwargs = message.additional_kwargs
     if not kwargs:  # most chunks of a stream
         blocks: list[Any] = [_text(message.content, streamed)] if message.content else []
-        return blocks + _call_blocks(message)
+        return blocks + _refusal_blocks(message, streamed=streamed) + _call_blocks(message)
     kept = kwargs.get("content_blocks") or ()
     blocks = []
     if kwargs.get("reasoning_content") and not any(block.get("type") == "thinking" for block in kept):
@@ -60,6 +60,7 @@ def _translate(message: AIMessage, *, streamed: bool) -> list[ContentBlock]:
     if kwargs.get("annotations"):
         _annotate(blocks, kwargs["annotations"], streamed=streamed)
     blocks += _other_blocks(kwargs, streamed=streamed)
+    blocks += _refusal_blocks(message, streamed=streamed)
     blocks += _call_blocks(message)
     return blocks
 
@@ -177,10 +178,21 @@ def _other_blocks(kwargs: Mapping[str, Any], *, streamed: bool) -> list[dict[str
     for number, image in enumerate(kwargs.get("images") or ()):  # OpenRouter
         if isinstance(image, Mapping):
             blocks.append({**_image_block(image), **_index(f"im_{number}", streamed)})
-    if kwargs.get("refusal"):
-        value = {"type": "refusal", "refusal": kwargs["refusal"]}
-        blocks.append({"type": "non_standard", "value": value, **_index("rf", streamed)})
     return blocks
+
+
+_REFUSAL_REASONS = frozenset(("refusal", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST"))
+"""The native finish reasons of Claude and Gemini by which LangChain's own classes for them tell a refusal."""
+
+
+def _refusal_blocks(message: AIMessage, *, streamed: bool) -> list[dict[str, Any]]:
+    """That the model refused, as `ModelRefusalMiddleware` looks for it: OpenAI says so in words, others by a reason."""
+    said = message.additional_kwargs.get("refusal")
+    native = message.response_metadata.get("native_finish_reason")
+    if not said and native not in _REFUSAL_REASONS:
+        return []
+    refusal = {"type": "refusal", "refusal": said if isinstance(said, str) else ""}
+    return [refusal | ({} if said else {"extras": {"finish_reason": native}}) | _index("rf", streamed)]
 
 
 def _call_blocks(message: AIMessage) -> list[dict[str, Any]]:

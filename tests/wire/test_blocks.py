@@ -153,7 +153,7 @@ OTHERS: list[tuple[str, dict[str, Any], list[dict[str, Any]]]] = [
     (
         "a refusal",
         {"content": None, "refusal": "No."},
-        [{"type": "non_standard", "value": {"type": "refusal", "refusal": "No."}}],
+        [{"type": "refusal", "refusal": "No."}],
     ),
     (
         "annotations",
@@ -276,3 +276,22 @@ def test_a_message_can_be_read_where_this_package_is_not_imported() -> None:
         [sys.executable, "-c", code, json.dumps(saved)], capture_output=True, text=True, check=True, cwd="/"
     )
     assert done.stdout.strip() == "Hi ['reasoning', 'text', 'tool_call']"
+
+
+@pytest.mark.parametrize(
+    ("name", "native", "expected"),
+    [
+        ("anthropic", "refusal", True),
+        ("google", "SAFETY", True),
+        ("google", "PROHIBITED_CONTENT", True),
+        ("google", "BLOCKLIST", True),
+        ("google", "RECITATION", False),
+        ("openai", "content_filter", False),
+        ("anthropic", "end_turn", False),
+    ],
+)
+@pytest.mark.parametrize("text", ["I was about to", ""])
+def test_a_refusal_by_the_finish_reason(name: str, native: str, expected: bool, text: str) -> None:
+    refusal = {"type": "refusal", "refusal": "", "extras": {"finish_reason": native}}
+    said = [{"type": "text", "text": text}] if text else []
+    assert read(answer({"content": text}, native), name).content_blocks == [*said, *([refusal] if expected else [])]

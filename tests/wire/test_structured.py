@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, TypedDict
 
 import pytest
-from langchain_core.exceptions import OutputParserException
+from langchain_core.exceptions import ModelRefusalError, OutputParserException
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 from langchain_core.outputs import ChatGeneration, Generation
@@ -227,7 +227,9 @@ def test_a_refusal_is_an_error_of_its_own(parser, message, reason):
     assert reason in str(caught.value)
     assert isinstance(caught.value, OutputParserException)
     assert isinstance(caught.value, PortkeyError)
-    assert caught.value.partial is message
+    assert isinstance(caught.value, ModelRefusalError)
+    assert not caught.value.is_retryable
+    assert caught.value.partial is caught.value.raw_message is message
 
 
 def test_only_answers_of_chat_models_are_read():

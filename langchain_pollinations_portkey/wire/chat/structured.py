@@ -243,4 +243,5 @@ def raise_if_refused(message: BaseMessage) -> None:
     error = PortkeyRefusalError(f"{reason}: {said}" if said else f"{reason}.", llm_output=said or None)
     error.provider = message.response_metadata.get("provider")
     error.partial = message if isinstance(message, AIMessage) else None
+    error.raw_message = message
     raise error
