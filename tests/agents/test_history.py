@@ -13,7 +13,7 @@ from langchain_core.tools import ToolException, tool
 from langgraph.checkpoint.memory import InMemorySaver
 
 from langchain_pollinations_portkey.gateway.local import LocalGateway
-from langchain_pollinations_portkey.testing import Reply, StandInProvider, ToolCall
+from langchain_pollinations_portkey.testing import RawAnswer, Reply, StandInProvider, ToolCall
 from tests.agents.support import (
     QUESTION,
     SIGNATURE,
@@ -166,6 +166,51 @@ async def test_several_tools_at_once(
     assert texts(results) == [*(f"Sunny in {city}." for city in cities), "Many in Rome.", "No data for Rome."]
     assert [message.tool_call_id for message in results] == [call.id for call in calls]
     assert len(provider.requests) == 2
+    assert refusals(provider) == []
+
+
+def cut_off(*, stream: bool) -> RawAnswer:
+    """OpenAI's answer with two calls when `max_tokens` ends it in the midst of the second."""
+    calls = [
+        {"index": n, "id": f"call_{n}", "type": "function", "function": {"name": "weather", "arguments": arguments}}
+        for n, arguments in enumerate(['{"city": "Rome"}', '{"city": "Paris, Tex'])
+    ]
+    said = {"role": "assistant", "content": None, "tool_calls": calls}
+    answer: dict[str, Any] = {"id": "1", "object": "chat.completion", "created": 1, "model": "gpt-4o"}
+    if not stream:
+        answer["choices"] = [{"index": 0, "message": said, "finish_reason": "length"}]
+        return RawAnswer(body=json.dumps(answer).encode(), headers={"content-type": "application/json"})
+    answer["object"] = "chat.completion.chunk"
+    deltas = [(said, None), ({}, "length")]
+    events = [{**answer, "choices": [{"index": 0, "delta": delta, "finish_reason": end}]} for delta, end in deltas]
+    body = "".join([*(f"data: {json.dumps(event)}\n\n" for event in events), "data: [DONE]\n\n"])
+    return RawAnswer(body=body.encode(), headers={"content-type": "text/event-stream"})
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("version", [{}, {"output_version": "v1"}], ids=["v0", "v1"])
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+async def test_a_call_that_was_cut_off_is_not_carried_out(
+    asynchronous: bool,
+    version: dict[str, str],
+    stream: bool,
+    pinned_gateway: LocalGateway,
+    provider: StandInProvider,
+) -> None:
+    """LangChain completes half arguments of a stream by itself; the agent would look at another city."""
+    provider.script(cut_off(stream=stream), Reply("So."))
+    agent = create_agent(TARGETS["openai"].chat(pinned_gateway, provider, **version), [weather])
+    if stream:
+        parts = await streamed(agent, asynchronous, stream_mode=["messages", "values"])
+        state = parts[-1][1]
+    else:
+        state = await asked(agent, asynchronous)
+    results = [message for message in state["messages"] if isinstance(message, ToolMessage)]
+    assert "Sunny in Rome." in texts(results)
+    assert "Sunny in Paris, Tex." not in texts(results)
+    told = {one["tool_call_id"]: one["content"] for one in provider.last.json["messages"] if one["role"] == "tool"}
+    assert told["call_0"] == "Sunny in Rome."
+    assert "malformed or truncated" in told["call_1"]
     assert refusals(provider) == []
 
 

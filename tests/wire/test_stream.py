@@ -274,7 +274,7 @@ def test_chunks_as_a_result() -> None:
     assert (message.content, message.id) == ("Hi", "answer-1")
     assert message.additional_kwargs == {"reasoning_content": "hm"}
     assert [(one["name"], one["args"]) for one in message.tool_calls] == [("f", {"a": 1})]
-    assert [one["args"] for one in message.invalid_tool_calls] == ['{"a": ']
+    assert [one["args"] for one in message.invalid_tool_calls] == ['{"a": ]']
     assert result.llm_output == {
         "model_name": "served",
         "model_provider": "portkey",

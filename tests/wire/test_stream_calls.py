@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.wire.canned import assemble, call, calls, end, event, whole
+from langchain_pollinations_portkey.wire.chat.answer import read_answer
+from langchain_pollinations_portkey.wire.chat.stream import chunks_of_result
+from tests.wire.canned import answer, assemble, call, calls, end, event, whole
 
 Called = list[tuple[str, Any, str]]
 
@@ -147,3 +152,48 @@ def test_geminis_signatures_stand_under_the_ids_of_their_calls() -> None:
     ]
     kwargs = whole(assemble(events, "google")).additional_kwargs
     assert kwargs == {"thought_signatures": {"portkey-1": "TS1", "portkey-3": "TS3"}}
+
+
+CUT_OFF = [
+    '{"path": "/home/us',
+    '{"path": "/home\\',
+    '{"path": "/home\\\\',
+    '{"path": "a \\"b\\"',
+    '{"path": "/home"',
+    '{"path"',
+    '{"paths": ["a", "b"',
+    '{"paths": [{"a": [1, 2',
+    '{"paths": ["[", "{',
+    "{",
+    '{"a": 1, "b": -',
+    '{"a": 1} or {"a": 2}',
+]
+
+
+@pytest.mark.parametrize("arguments", CUT_OFF)
+def test_arguments_that_were_cut_off_make_no_call(arguments: str) -> None:
+    """As in an answer that comes in one piece: LangChain would complete them and an agent act on them."""
+    begun = calls(call(0, "", id="c1", name="f"), call(1, '{"b":1}', id="c2", name="g"))
+    pieces = [calls(call(0, piece)) for piece in (arguments[:3], arguments[3:])]
+    message = whole(assemble([begun, *pieces, end("length")]))
+    [invalid] = message.invalid_tool_calls
+    assert (invalid["name"], invalid["id"]) == ("f", "c1")
+    assert invalid["args"].startswith(arguments)
+    assert [(one["name"], one["args"]) for one in message.tool_calls] == [("g", {"b": 1})]
+
+    body = {"tool_calls": [{"id": "c1", "function": {"name": "f", "arguments": arguments}}]}
+    result = read_answer(answer(body, "length"), requested_model="m", quirks=None, facts={})
+    assert whole(chunks_of_result(result)).tool_calls == result.generations[0].message.tool_calls == []
+
+
+@given(st.dictionaries(st.text(), st.recursive(st.text() | st.integers() | st.none(), st.lists), min_size=1), st.data())
+def test_no_part_of_arguments_makes_a_call_but_the_whole(arguments: dict[str, Any], data: st.DataObject) -> None:
+    text = json.dumps(arguments, ensure_ascii=data.draw(st.booleans()))
+    kept = text[: data.draw(st.integers(1, len(text)))]
+    message = whole(assemble([calls(call(0, kept, id="c1", name="f")), end("length")]))
+    assert [one["args"] for one in message.tool_calls] == ([arguments] if kept == text else [])
+
+
+def test_a_line_end_within_a_string_is_no_reason_to_refuse_a_call() -> None:
+    message = whole(assemble([calls(call(0, '{"a": "one\ntwo"}', id="c1", name="f")), end("tool_calls")]))
+    assert message.tool_calls[0]["args"] == {"a": "one\ntwo"}

@@ -30,7 +30,7 @@ from langchain_pollinations_portkey.wire.chat.answer import (
 )
 from langchain_pollinations_portkey.wire.chat.pieces import Piece, WireToolCall, read_piece
 from langchain_pollinations_portkey.wire.chat.stream_blocks import StreamedBlocks
-from langchain_pollinations_portkey.wire.chat.stream_calls import StreamedCalls
+from langchain_pollinations_portkey.wire.chat.stream_calls import StreamedCalls, unfinished
 from langchain_pollinations_portkey.wire.chunks import make_chunk
 from langchain_pollinations_portkey.wire.finish import is_error_finish_reason
 from langchain_pollinations_portkey.wire.usage import read_usage
@@ -270,8 +270,9 @@ def chunks_of_result(result: ChatResult) -> list[ChatGenerationChunk]:
         for number, call in enumerate(message.tool_calls)
     ]
     calls += [
-        tool_call_chunk(name=call["name"], args=call["args"], id=call["id"], index=len(message.tool_calls) + number)
-        for number, call in enumerate(message.invalid_tool_calls)
+        tool_call_chunk(name=call["name"], args=args + unfinished(args), id=call["id"], index=number)
+        for number, call in enumerate(message.invalid_tool_calls, len(message.tool_calls))
+        for args in [call["args"] or ""]
     ]
     kwargs = dict(message.additional_kwargs)
     if "content_blocks" in kwargs:

@@ -56,7 +56,11 @@ class StreamedCalls:
 
     def finish(self) -> list[ToolCallChunk]:
         """What is still missing of the arguments when the stream has ended."""
-        return [tool_call_chunk(name=None, args='"}', id=None, index=number) for number in self.custom]
+        missing = {number: unfinished("".join(pieces)) for number, pieces in enumerate(self._arguments)}
+        missing |= dict.fromkeys(self.custom, '"}')
+        return [
+            tool_call_chunk(name=None, args=args, id=None, index=number) for number, args in missing.items() if args
+        ]
 
     def _current(self, call: WireToolCall) -> int | None:
         """The call that a piece belongs to unless it begins one."""
@@ -82,3 +86,39 @@ class StreamedCalls:
         except ValueError:
             return False
         return True
+
+
+def unfinished(arguments: str) -> str:
+    """What has to follow a call's arguments for LangChain not to complete them by itself.
+
+    It reads the arguments of a streamed call as they come, closing what is open. Of arguments that were cut off for
+    good (`max_tokens`) it would make a call as well, and an agent would delete half a path. A bracket that closes
+    nothing makes it an invalid call, which is what it is where it does not come in a stream.
+
+    Args:
+        arguments: The text of all arguments; empty for none.
+
+    Returns:
+        The rest, `""` for arguments that are whole.
+    """
+    if not arguments:
+        return ""
+    try:
+        json.loads(arguments, strict=False)  # as LangChain does
+    except ValueError:
+        # Quotes and brackets within strings count too many brackets, which does no harm.
+        return _end_of_string(arguments) + "]" * (arguments.count("[") + 1)
+    return ""
+
+
+def _end_of_string(text: str) -> str:
+    """What ends the string that a piece of JSON breaks off in; `""` outside of strings."""
+    inside = escaped = False
+    for char in text:
+        if escaped:
+            escaped = False
+        elif char == "\\":
+            escaped = inside
+        elif char == '"':
+            inside = not inside
+    return '\\"' if escaped else '"' if inside else ""
