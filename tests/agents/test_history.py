@@ -104,6 +104,31 @@ class TestThinking:
         assert assistant_turns(provider) == ANSWERS[name]
         assert refusals(provider) == []
 
+    @pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
+    async def test_from_a_checkpoint_of_events(
+        self,
+        name: str,
+        version: dict[str, str],
+        asynchronous: bool,
+        pinned_gateway: LocalGateway,
+        provider: StandInProvider,
+    ) -> None:
+        """The answers were taken as events, which LangChain puts together in its own way."""
+        model = TARGETS[name].chat(pinned_gateway, provider, **THINKING, **version)
+        provider.script(*thinking_turns(), Reply("Rain."))
+        agent = create_agent(model, [weather], checkpointer=InMemorySaver())
+        if asynchronous:
+            stream = await agent.astream_events(QUESTION, THREAD, version="v3")
+            events = [event async for event in stream]
+        else:
+            events = list(agent.stream_events(QUESTION, THREAD, version="v3"))
+        assert len([event for event in events if event["method"] == "messages"]) > 10
+
+        await asked(agent, asynchronous, AGAIN, config=THREAD)
+
+        assert assistant_turns(provider) == ANSWERS[name]
+        assert refusals(provider) == []
+
     async def test_from_json(
         self,
         name: str,

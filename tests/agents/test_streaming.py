@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import re
 from collections import defaultdict
 from typing import Any
 
 import pytest
 from langchain.agents import create_agent
+from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 from langchain_core.messages import AIMessage, AIMessageChunk, ToolMessage
 
 from langchain_pollinations_portkey.gateway.local import LocalGateway
-from langchain_pollinations_portkey.testing import Reply, StandInProvider, Usage
+from langchain_pollinations_portkey.testing import Reply, StandInProvider, ToolCall, Usage
 from tests.agents.support import (
+    REPORT,
     SIGNATURE,
     TARGETS_OF_AGENTS,
     THINKING,
     THOUGHT,
+    Report,
     looking,
     refusals,
     streamed,
@@ -157,3 +163,64 @@ async def test_events_tell_of_every_token_once(
     assert "".join(texts(chunks)) == TURNS[0] + TURNS[2]
     ends = [event["data"]["output"] for event in events if event["event"] == "on_chat_model_end"]
     assert texts(ends) == [TURNS[0], TURNS[2]]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("name", TARGETS_OF_AGENTS)
+@pytest.mark.filterwarnings("ignore::langchain_pollinations_portkey.notices.GatewayBuildWarning")
+async def test_agents_stream_from_a_plain_gateway(
+    name: str, asynchronous: bool, plain_gateway: LocalGateway, provider: StandInProvider
+) -> None:
+    agent = agent_of(name, plain_gateway, provider)
+    turns = by_turn(await streamed(agent, asynchronous, stream_mode="messages"))
+    assert [whole(chunks).text for chunks in turns.values()] == [TURNS[0], TURNS[2]]
+    assert refusals(provider) == []
+
+
+@pytest.mark.parametrize("strategy", [ToolStrategy, ProviderStrategy])
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("name", TARGETS_OF_AGENTS)
+async def test_an_answer_of_a_form_is_streamed(
+    name: str,
+    asynchronous: bool,
+    strategy: Any,
+    version: dict[str, str],
+    pinned_gateway: LocalGateway,
+    provider: StandInProvider,
+) -> None:
+    """As JSON where the provider gives it, or a tool stands in for that unnoticed; else as a call."""
+    native = strategy is ProviderStrategy
+    as_tool = Reply("" if native else "So.", tool_calls=[ToolCall("Report", REPORT, id="toolu_2")])
+    provider.script(looking(), Reply(json.dumps(REPORT)) if native and name == "openai" else as_tool)
+    model = TARGETS[name].chat(pinned_gateway, provider, **version)
+    agent = create_agent(model, [weather], response_format=strategy(Report))
+    parts = await streamed(agent, asynchronous, stream_mode=["messages", "values"])
+    assert parts[-1][1]["structured_response"] == Report(**REPORT)
+    turns = by_turn([part for mode, part in parts if mode == "messages" and isinstance(part[0], AIMessageChunk)])
+    last = whole(list(turns.values())[1])
+    assert (json.loads(last.text) if native else last.tool_calls[0]["args"]) == REPORT
+    assert bool(last.tool_calls) is not native
+    assert refusals(provider) == []
+
+
+@pytest.mark.parametrize("name", TARGETS_OF_AGENTS)
+async def test_many_agents_at_once_keep_their_answers_apart(
+    name: str, pinned_gateway: LocalGateway, provider: StandInProvider
+) -> None:
+    def answering(request: Any) -> Reply:
+        number = re.search(r"question (\d+)", request.body.decode()).group(1)
+        if b"Sunny in city" in request.body:
+            return Reply(f"answer {number}")
+        return Reply(tool_calls=[ToolCall("weather", {"city": f"city {number}"}, id=f"toolu_{number}")])
+
+    provider.answer_with(answering)
+    agent = create_agent(TARGETS[name].chat(pinned_gateway, provider), [weather])
+
+    async def run(number: int) -> tuple[str, str]:
+        question = {"messages": [("user", f"question {number}")]}
+        parts = [part async for part in agent.astream(question, stream_mode=["messages", "values"])]
+        last = list(by_turn([part for mode, part in parts if mode == "messages"]).values())[-1]
+        return whole(last).text, parts[-1][1]["messages"][2].text
+
+    results = await asyncio.gather(*(run(number) for number in range(40)))
+    assert results == [(f"answer {number}", f"Sunny in city {number}.") for number in range(40)]
