@@ -32,7 +32,8 @@ EMBEDDINGS = langchain.embeddings.base
 def _unregistered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """LangChain's providers as they were, before and after each test."""
     for module, lookup in ((CHAT, "_get_chat_model_creator"), (EMBEDDINGS, "_get_embeddings_class_creator")):
-        monkeypatch.setattr(module, "_BUILTIN_PROVIDERS", dict(module._BUILTIN_PROVIDERS))
+        theirs = {name: entry for name, entry in module._BUILTIN_PROVIDERS.items() if entry[0] != package.__name__}
+        monkeypatch.setattr(module, "_BUILTIN_PROVIDERS", theirs)
         getattr(module, lookup).cache_clear()
     yield
     CHAT._get_chat_model_creator.cache_clear()
