@@ -10,7 +10,16 @@ from langchain.chat_models import base
 from langchain_pollinations_portkey import register_with_langchain
 from langchain_pollinations_portkey.gateway.local import LocalGateway
 from langchain_pollinations_portkey.testing import Reply, StandInProvider, ToolCall
-from tests.agents.support import TARGETS_OF_AGENTS, asked, looking, refusals, streamed, texts, weather
+from tests.agents.support import (
+    TARGETS_OF_AGENTS,
+    asked,
+    both_ways,
+    looking,
+    refusals,
+    streamed,
+    texts,
+    weather,
+)
 from tests.live.outgoing import TARGETS
 
 deepagents = pytest.importorskip("deepagents")
@@ -22,7 +31,7 @@ FILE = {"file_path": "/a.txt", "content": "hello"}
 TASK = {"description": "look", "subagent_type": "general-purpose"}
 
 
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+@both_ways
 @pytest.mark.parametrize("prompt_caching", ["off", "auto"])
 @pytest.mark.parametrize("name", [*TARGETS_OF_AGENTS, "google"])
 async def test_a_plan_a_file_and_a_subagent(

@@ -18,7 +18,6 @@ from langchain_core.chat_history import InMemoryChatMessageHistory
 from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.globals import set_llm_cache
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage, trim_messages
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
@@ -30,15 +29,23 @@ from langchain_core.vectorstores import InMemoryVectorStore
 from langchain_pollinations_portkey import ChatPortkey
 from langchain_pollinations_portkey.gateway.local import LocalGateway
 from langchain_pollinations_portkey.testing import Reply, StandInProvider, ToolCall, Usage
-from tests.agents.support import QUESTION, REPORT, TARGETS_OF_AGENTS, Report, asked, looking, refusals, weather
+from tests.agents.support import (
+    QUESTION,
+    REPORT,
+    Report,
+    asked,
+    both_ways,
+    counted_by_the_model,
+    each_target,
+    looking,
+    refusals,
+    weather,
+)
 from tests.live.outgoing import TARGETS
 
 pytestmark = [pytest.mark.gateway, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 MARK = {"cache_control": {"type": "ephemeral"}}
-COUNTS = ChatPortkey.get_num_tokens_from_messages is not BaseChatModel.get_num_tokens_from_messages
-both_ways = pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-each_target = pytest.mark.parametrize("name", TARGETS_OF_AGENTS)
 
 
 # ---------------------------------------------------------------------- callbacks, limits, caches
@@ -189,7 +196,7 @@ LONG_CONVERSATION = [
     "counter",
     [
         "approximate",
-        pytest.param("the model's", marks=pytest.mark.skipif(not COUNTS, reason="the model counts no tokens yet")),
+        pytest.param("the model's", marks=counted_by_the_model),
     ],
 )
 @each_target

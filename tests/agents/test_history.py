@@ -20,7 +20,11 @@ from tests.agents.support import (
     TARGETS_OF_AGENTS,
     THINKING,
     THOUGHT,
+    THREAD,
     asked,
+    both_versions,
+    both_ways,
+    each_target,
     looking,
     population,
     refusals,
@@ -33,7 +37,6 @@ from tests.live.outgoing import TARGETS
 pytestmark = [pytest.mark.gateway, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 AGAIN = {"messages": [HumanMessage("And tomorrow?")]}
-THREAD = {"configurable": {"thread_id": "1"}}
 ANSWERS = {
     "anthropic": [
         [
@@ -72,8 +75,8 @@ def assistant_turns(provider: StandInProvider) -> list[Any]:
     return [message["content"] for message in provider.last.json["messages"] if message["role"] == "assistant"]
 
 
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("version", [{}, {"output_version": "v1"}], ids=["v0", "v1"])
+@both_ways
+@both_versions
 @pytest.mark.parametrize("name", ["anthropic", "bedrock"])
 class TestThinking:
     """Signed thinking comes back byte for byte in the next question."""
@@ -173,8 +176,8 @@ broken.handle_tool_error = True
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("name", TARGETS_OF_AGENTS)
+@both_ways
+@each_target
 async def test_several_tools_at_once(
     name: str, asynchronous: bool, stream: bool, pinned_gateway: LocalGateway, provider: StandInProvider
 ) -> None:
@@ -213,8 +216,8 @@ def cut_off(*, stream: bool) -> RawAnswer:
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize("version", [{}, {"output_version": "v1"}], ids=["v0", "v1"])
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+@both_versions
+@both_ways
 async def test_a_call_that_was_cut_off_is_not_carried_out(
     asynchronous: bool,
     version: dict[str, str],

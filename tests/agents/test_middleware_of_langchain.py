@@ -19,22 +19,25 @@ from langchain.agents.middleware import (
     TodoListMiddleware,
 )
 from langchain.agents.middleware.context_editing import ClearToolUsesEdit
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
-from langchain_pollinations_portkey import ChatPortkey, PortkeyPromptCachingMiddleware
+from langchain_pollinations_portkey import PortkeyPromptCachingMiddleware
 from langchain_pollinations_portkey.errors import PortkeyAuthenticationError, PortkeyBadRequestError
 from langchain_pollinations_portkey.gateway.local import LocalGateway
 from langchain_pollinations_portkey.testing import Failure, Reply, StandInProvider, ToolCall
 from tests.agents.support import (
     QUESTION,
     SIGNATURE,
-    TARGETS_OF_AGENTS,
     THINKING,
     THOUGHT,
+    THREAD,
     asked,
+    both_versions,
+    both_ways,
+    counted_by_the_model,
+    each_target,
     looking,
     population,
     refusals,
@@ -45,11 +48,6 @@ from tests.live.outgoing import TARGETS
 
 pytestmark = [pytest.mark.gateway, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
-THREAD = {"configurable": {"thread_id": "1"}}
-COUNTS = ChatPortkey.get_num_tokens_from_messages is not BaseChatModel.get_num_tokens_from_messages
-both_ways = pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-each_target = pytest.mark.parametrize("name", TARGETS_OF_AGENTS)
-
 
 @both_ways
 @each_target
@@ -58,10 +56,10 @@ class TestContextEditing:
         "method",
         [
             "approximate",
-            pytest.param("model", marks=pytest.mark.skipif(not COUNTS, reason="the model counts no tokens yet")),
+            pytest.param("model", marks=counted_by_the_model),
         ],
     )
-    @pytest.mark.parametrize("version", [{}, {"output_version": "v1"}], ids=["v0", "v1"])
+    @both_versions
     async def test_old_results_and_arguments_are_cleared(
         self,
         name: str,
@@ -176,7 +174,7 @@ class TestPII:
         assert texts(state["messages"])[-1] == "Write to [REDACTED_EMAIL]."
         assert refusals(provider) == []
 
-    @pytest.mark.parametrize("version", [{}, {"output_version": "v1"}], ids=["v0", "v1"])
+    @both_versions
     @pytest.mark.parametrize("name", ["anthropic", "bedrock"])
     def test_thinking_of_a_changed_message_is_kept(
         self, name: str, version: dict[str, str], pinned_gateway: LocalGateway, provider: StandInProvider
@@ -227,7 +225,7 @@ DECISIONS: dict[str, tuple[dict[str, Any], str]] = {
 
 @both_ways
 @pytest.mark.parametrize("decision", DECISIONS)
-@pytest.mark.parametrize("version", [{}, {"output_version": "v1"}], ids=["v0", "v1"])
+@both_versions
 @each_target
 async def test_a_human_decides_on_a_call(
     name: str,

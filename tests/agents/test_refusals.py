@@ -16,12 +16,20 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from langchain_pollinations_portkey.gateway.local import LocalGateway
 from langchain_pollinations_portkey.testing import RawAnswer, Reply, StandInProvider
-from tests.agents.support import Report, asked, refusals, streamed, texts
+from tests.agents.support import (
+    THREAD,
+    Report,
+    asked,
+    both_versions,
+    both_ways,
+    refusals,
+    streamed,
+    texts,
+)
 from tests.live.outgoing import TARGETS
 
 pytestmark = [pytest.mark.gateway, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
-THREAD = {"configurable": {"thread_id": "1"}}
 SAID = "I can't help with that."
 IN_WORDS: dict[str, Any] = {"role": "assistant", "content": None, "refusal": SAID}
 
@@ -47,8 +55,8 @@ def refusing(name: str, *, stream: bool, text: str = "I was about to") -> Any:
     return Reply(text, finish={"anthropic": "refusal", "google": "SAFETY"}[name])
 
 
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("version", [{}, {"output_version": "v1"}], ids=["v0", "v1"])
+@both_ways
+@both_versions
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("name", ["openai", "anthropic", "google"])
 class TestRefusals:
@@ -120,7 +128,7 @@ class TestRefusals:
         assert (SAID.encode() in provider.last.body) == (name == "openai")
 
 
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+@both_ways
 @pytest.mark.parametrize("name", ["openai", "anthropic", "google"])
 async def test_instead_of_an_answer_of_a_form(
     name: str, asynchronous: bool, pinned_gateway: LocalGateway, provider: StandInProvider

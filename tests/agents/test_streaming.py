@@ -18,10 +18,11 @@ from langchain_pollinations_portkey.testing import Reply, StandInProvider, ToolC
 from tests.agents.support import (
     REPORT,
     SIGNATURE,
-    TARGETS_OF_AGENTS,
     THINKING,
     THOUGHT,
     Report,
+    both_ways,
+    each_target,
     looking,
     refusals,
     streamed,
@@ -64,8 +65,8 @@ def whole(chunks: list[AIMessageChunk]) -> Any:
     return result
 
 
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("name", TARGETS_OF_AGENTS)
+@both_ways
+@each_target
 class TestModes:
     async def test_messages(
         self,
@@ -152,7 +153,7 @@ class TestModes:
         assert [request.stream for request in provider.requests] == [False, False]
 
 
-@pytest.mark.parametrize("name", TARGETS_OF_AGENTS)
+@each_target
 async def test_events_tell_of_every_token_once(
     name: str, pinned_gateway: LocalGateway, provider: StandInProvider
 ) -> None:
@@ -165,8 +166,8 @@ async def test_events_tell_of_every_token_once(
     assert texts(ends) == [TURNS[0], TURNS[2]]
 
 
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("name", TARGETS_OF_AGENTS)
+@both_ways
+@each_target
 @pytest.mark.filterwarnings("ignore::langchain_pollinations_portkey.notices.GatewayBuildWarning")
 async def test_agents_stream_from_a_plain_gateway(
     name: str, asynchronous: bool, plain_gateway: LocalGateway, provider: StandInProvider
@@ -178,8 +179,8 @@ async def test_agents_stream_from_a_plain_gateway(
 
 
 @pytest.mark.parametrize("strategy", [ToolStrategy, ProviderStrategy])
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("name", TARGETS_OF_AGENTS)
+@both_ways
+@each_target
 async def test_an_answer_of_a_form_is_streamed(
     name: str,
     asynchronous: bool,
@@ -203,7 +204,7 @@ async def test_an_answer_of_a_form_is_streamed(
     assert refusals(provider) == []
 
 
-@pytest.mark.parametrize("name", TARGETS_OF_AGENTS)
+@each_target
 async def test_many_agents_at_once_keep_their_answers_apart(
     name: str, pinned_gateway: LocalGateway, provider: StandInProvider
 ) -> None:

@@ -13,7 +13,16 @@ from langchain.agents.structured_output import AutoStrategy, ProviderStrategy, T
 from langchain_pollinations_portkey.gateway.local import LocalGateway
 from langchain_pollinations_portkey.notices import LossWarning
 from langchain_pollinations_portkey.testing import Reply, StandInProvider, ToolCall
-from tests.agents.support import REPORT, THINKING, Report, asked, looking, refusals, weather
+from tests.agents.support import (
+    REPORT,
+    THINKING,
+    Report,
+    asked,
+    both_ways,
+    looking,
+    refusals,
+    weather,
+)
 from tests.live.outgoing import TARGETS
 
 pytestmark = [pytest.mark.gateway, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -34,7 +43,7 @@ def forced(provider: StandInProvider) -> Any:
     return body.get("tool_choice") or body.get("toolConfig", {}).get("toolChoice")
 
 
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+@both_ways
 @pytest.mark.parametrize("tools", [[], [weather]], ids=["alone", "with tools"])
 @pytest.mark.parametrize("name", ["openai", "anthropic", "bedrock"])
 class TestStrategies:

@@ -13,7 +13,13 @@ from langchain_pollinations_portkey import ChatPortkey
 from langchain_pollinations_portkey.errors import PortkeyContextOverflowError
 from langchain_pollinations_portkey.gateway.local import LocalGateway
 from langchain_pollinations_portkey.testing import Failure, Reply, StandInProvider, Usage
-from tests.agents.support import TARGETS_OF_AGENTS, asked, refusals, texts
+from tests.agents.support import (
+    asked,
+    both_ways,
+    each_target,
+    refusals,
+    texts,
+)
 from tests.live.outgoing import TARGETS
 
 pytestmark = [pytest.mark.gateway, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -36,8 +42,8 @@ def summarised(state: dict[str, Any], provider: StandInProvider) -> bool:
     return is_so
 
 
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("name", TARGETS_OF_AGENTS)
+@both_ways
+@each_target
 class TestTriggers:
     @pytest.mark.parametrize(("conversation", "expected"), [(LONG, True), (SHORT, False)], ids=["long", "short"])
     @pytest.mark.parametrize("trigger", [("tokens", 200), ("fraction", 0.5)], ids=["tokens", "fraction"])
