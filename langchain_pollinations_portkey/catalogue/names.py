@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Container, Iterable
+
+_BEDROCK = re.compile(
+    r"(?:[a-z]{2}(?:-gov)?\.|apac\.|global\.)?"
+    r"(?:ai21|amazon|anthropic|cohere|google|meta|minimax|mistral|moonshotai|moonshot|nvidia|openai|qwen|writer|zai)"
+    r"\.(?=[a-z])"
+)
+"""What Amazon Bedrock puts before a model: the region of an inference profile and the vendor."""
+
+_BEDROCK_VERSION = re.compile(r"(?:-v\d+)?(?::\d+)+$|(?<=-\d)-v\d+$")
+_VARIANT = re.compile(r":[a-z][a-z0-9.-]*$|:\d+(?:\.\d+)?[bm]\S*$")
+_DIGIT_P = re.compile(r"(?<=\d)p(?=\d)")
 
 
 def split_provider(name: str, providers: Container[str]) -> tuple[str, str] | None:
@@ -65,3 +77,25 @@ def listed(names: Iterable[str]) -> str:
     """Names for a sentence: `"a", "b" or "c"`."""
     quoted = [f'"{name}"' for name in names]
     return " or ".join(filter(None, [", ".join(quoted[:-1]), quoted[-1]])) if quoted else ""
+
+
+def family_name(model: str) -> str:
+    """A model's id without what its host puts around it, to be compared with the globs of model families.
+
+    The same model is `claude-sonnet-4-5@20250929`, `us.anthropic.claude-sonnet-4-5-20250929-v1:0` and
+    `anthropic/claude-sonnet-4.5:thinking`; all of them begin with `claude-sonnet-4` here. Dates stay, since globs
+    end in `*`.
+
+    Args:
+        model: The id as the provider knows it.
+
+    Returns:
+        The id in lower case without paths, regions, vendors, Bedrock's version and the variants that OpenRouter,
+        Hugging Face and Ollama put after a colon.
+    """
+    name = model.lower().rpartition("/")[2]
+    if name.startswith(("deepseek.", "us.deepseek.")):  # the vendor is the only name that Bedrock gives these
+        name = name.removeprefix("us.").replace(".", "-", 1)
+    name = _BEDROCK.sub("", name, count=1) if _BEDROCK.match(name) else name
+    name = _VARIANT.sub("", _BEDROCK_VERSION.sub("", name))
+    return _DIGIT_P.sub(".", name.replace("@", "-")).replace("llama-v3", "llama-3")

@@ -1,0 +1,1 @@
+"""The error of the offline token counter, against what providers reported."""
