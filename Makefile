@@ -11,6 +11,7 @@
 #   make cassettes                     record the exchanges in cassettes/ anew, through the real gateway
 #   make features                      what arrives, beside ChatOpenAI with headers: the README's table
 #   make standard                      LangChain's standard tests, on other chat models
+#   make tokens CASES=recordings       how far the offline token counter is from what providers reported
 #   make bench                         what calls cost, beside other LangChain models; a minute
 #   make bench-full                    the same with all of them and at all sizes; half an hour
 
@@ -23,7 +24,7 @@ TEST ?= tests
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup gateways demo demo-recording test soak lint format cassettes features standard bench bench-full clean
+.PHONY: help setup gateways demo demo-recording test soak lint format cassettes features standard tokens bench bench-full clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -97,6 +98,9 @@ bench-full: $(VENV)-bench/.stamp
 # Counts what other models pass of the suite that tests/standard runs on ours; failing tests are the result.
 standard: $(VENV)-bench/.stamp
 	-@$(VENV)-bench/bin/python -m pytest benchmarks/standard -q --no-header --tb=no -W ignore -o filterwarnings= -p no:cacheprovider
+
+tokens: setup
+	@$(BIN)/python -m benchmarks.tokens $(if $(CASES),--cases "$(CASES)") $(ARGS)
 
 clean:
 	rm -rf $(VENV) $(VENV)-bench .gateways .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

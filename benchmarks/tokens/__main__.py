@@ -15,6 +15,8 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from langchain_core.messages.utils import count_tokens_approximately
+
 from benchmarks.tokens.cases import Question, Recorded, recorded
 from langchain_pollinations_portkey.catalogue import Catalogue
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError
@@ -34,6 +36,8 @@ class Error(NamedTuple):
     kind: str
     counted: int
     reported: int
+    usual: int
+    """What LangChain's own `count_tokens_approximately` says."""
 
     @property
     def relative(self) -> float:
@@ -67,12 +71,14 @@ def errors(cases: Iterable[Recorded]) -> list[Error]:
         question, facts = case.question, case.facts
         counted = count_tokens(question.messages, question.tools, provider=provider, model=case.model)
         where = (case.name, case.provider, case.model)
-        found.append(Error(*where, kind_of(question), counted, facts.usage["input"]))
+        usual = count_tokens_approximately(question.messages, tools=question.tools)
+        found.append(Error(*where, kind_of(question), counted, facts.usage["input"], usual))
         others = (facts.reasoning, facts.usage.get("reasoning"), facts.calls, facts.server_calls, facts.media)
         plain = facts.complete and facts.several == 1 and not any(others) and not facts.signatures
         if plain and not facts.citations and facts.usage.get("output", 0) >= _LONG_ENOUGH:
             spoken = count_text(facts.text, provider=provider, model=case.model)
-            found.append(Error(*where, "answers", spoken, facts.usage["output"]))
+            usual = count_tokens_approximately([facts.text], extra_tokens_per_message=0)
+            found.append(Error(*where, "answers", spoken, facts.usage["output"], usual))
     return found
 
 
@@ -84,7 +90,9 @@ def table(found: Sequence[Error]) -> str:
         own = [error for error in found if error.provider == provider]
         if any(error.kind in columns for error in own):
             lines.append(f"| {provider} | {' | '.join(cell(own, kind) for kind in columns)} |")
-    lines.append(f"| all | {' | '.join(cell(found, kind) for kind in columns)} |")
+    usual = [error._replace(counted=error.usual) for error in found]
+    for name, errors_of in (("all", found), ("all, by `count_tokens_approximately`", usual)):
+        lines.append(f"| {name} | {' | '.join(cell(errors_of, kind) for kind in columns)} |")
     return "\n".join(lines)
 
 

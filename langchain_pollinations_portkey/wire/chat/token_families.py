@@ -24,8 +24,8 @@ _CL100K = TextRates(
     punctuation=0.77,
     more_punctuation=0.2,
     scripts={
-        "latin": 0.7, "greek": 1.0, "cyrillic": 0.52, "semitic": 0.96, "indic": 1.1, "han": 1.36, "kana": 1.06,
-        "hangul": 1.26, "mark": 0.5, "other": 3.5,
+        "latin": 0.7, "greek": 1.0, "cyrillic": 0.58, "semitic": 0.96, "indic": 1.1, "han": 1.36, "kana": 1.06,
+        "hangul": 1.38, "mark": 0.5, "other": 3.5,
     },
 )  # fmt: skip
 """OpenAI's cl100k_base, of GPT-3.5 and GPT-4."""
@@ -38,8 +38,8 @@ _O200K = TextRates(
     punctuation=0.8,
     more_punctuation=0.18,
     scripts={
-        "latin": 0.1, "greek": 0.42, "cyrillic": 0.28, "semitic": 0.42, "indic": 0.4, "han": 0.8, "kana": 0.76,
-        "hangul": 0.75, "mark": 0.9, "other": 1.8,
+        "latin": 0.1, "greek": 0.42, "cyrillic": 0.33, "semitic": 0.42, "indic": 0.4, "han": 0.8, "kana": 0.81,
+        "hangul": 0.83, "mark": 0.9, "other": 1.8,
     },
 )  # fmt: skip
 """OpenAI's o200k_base, of GPT-4o and later."""
@@ -52,8 +52,8 @@ _TEKKEN = TextRates(
     punctuation=0.87,
     more_punctuation=0.2,
     scripts={
-        "latin": 0.1, "greek": 0.43, "cyrillic": 0.32, "semitic": 0.43, "indic": 0.44, "han": 1.0, "kana": 0.65,
-        "hangul": 0.68, "mark": 0.5, "other": 4.0,
+        "latin": 0.1, "greek": 0.43, "cyrillic": 0.35, "semitic": 0.43, "indic": 0.44, "han": 1.0, "kana": 0.7,
+        "hangul": 0.72, "mark": 0.5, "other": 4.0,
     },
     single_digits=True,
 )  # fmt: skip
@@ -67,8 +67,8 @@ _DEEPSEEK = TextRates(
     punctuation=0.92,
     more_punctuation=0.18,
     scripts={
-        "latin": 0.3, "greek": 0.54, "cyrillic": 0.32, "semitic": 0.47, "indic": 0.46, "han": 0.7, "kana": 0.6,
-        "hangul": 0.84, "mark": 0.3, "other": 2.5,
+        "latin": 0.3, "greek": 0.54, "cyrillic": 0.38, "semitic": 0.47, "indic": 0.46, "han": 0.7, "kana": 0.67,
+        "hangul": 0.94, "mark": 0.3, "other": 2.5,
     },
 )  # fmt: skip
 """DeepSeek's, of V3."""
@@ -81,8 +81,8 @@ _CLAUDE = TextRates(
     punctuation=0.99,
     more_punctuation=0.13,
     scripts={
-        "latin": 1.5, "greek": 1.25, "cyrillic": 0.6, "semitic": 1.1, "indic": 1.5, "han": 1.25, "kana": 1.0,
-        "hangul": 1.4, "mark": 0.6, "other": 3.2,
+        "latin": 1.5, "greek": 1.25, "cyrillic": 0.65, "semitic": 1.1, "indic": 1.5, "han": 1.25, "kana": 1.05,
+        "hangul": 1.53, "mark": 0.6, "other": 3.2,
     },
 )  # fmt: skip
 """Anthropic's published tokenizer (of Claude 2); later ones are scaled from it."""
@@ -100,6 +100,7 @@ class TokenFamily:
         text: The rates of text.
         request: Tokens of any request: the start of the answer, a built-in system prompt.
         message: Tokens of a message beyond its content.
+        system: The same of a system message, which some providers put elsewhere; `None` if it is like others.
         tools: Tokens of any request with tools: what tells the model how to call them.
         tool: Tokens of a tool beyond its name, description and schema.
         schema: What the text of a tool's schema is multiplied by: providers write schemas shorter than JSON, or
@@ -115,6 +116,7 @@ class TokenFamily:
     text: TextRates
     request: float = 3
     message: float = 4
+    system: float | None = None
     tools: float = 0
     tool: float = 8
     schema: float = 1.0
@@ -139,8 +141,9 @@ _GPT_OSS = replace(_OPENAI, request=65)  # a system prompt of its own (openai/ha
 # answers of Haiku 4.5 leave 504 and 507.
 _CLAUDE_4 = TokenFamily(
     text=_CLAUDE,
-    request=5,
+    request=6,
     message=3,
+    system=0,
     tools=346,
     tool=13,
     # One token per square of 28 pixels; a larger picture is made smaller (measured by others, image by image:
@@ -160,15 +163,17 @@ _GEMINI = TokenFamily(
     text=_TEKKEN,  # digits one by one, as Gemini's; no vocabulary of Gemini is published
     request=0,
     message=0,
-    tool=4,
-    schema=0.5,
+    tool=2,
+    # Of a schema only the names and descriptions are counted; Gemini 3 writes out more of it.
+    schema=0.3,
     call=2,
     result=2,
     image=crops(258, side=768, small=384),
     page=258,
     audio_second=32,
 )
-_GEMINI_3 = replace(_GEMINI, image=flat(1064), page=560)  # ai.google.dev, media resolution; the same measurements
+# Pictures: the measurements named above; pages: ai.google.dev/gemini-api/docs/media-resolution.
+_GEMINI_3 = replace(_GEMINI, schema=1.0, image=flat(1064), page=560)
 
 _MISTRAL = TokenFamily(text=_TEKKEN, tools=10, schema=0.9, image=patches(28, most=3025, edge=1540))
 # The template's system prompt tells the date; tools are written with indentation and instructions.

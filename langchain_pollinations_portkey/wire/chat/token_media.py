@@ -43,7 +43,8 @@ class Base64File:
     def __init__(self, text: str) -> None:
         head = text[:200]
         self._text = "".join(text.split()) if "\n" in head or "\r" in head or " " in head else text
-        self._size = len(self._text.rstrip("=")) * 3 // 4
+        padding = len(self._text[-2:]) - len(self._text[-2:].rstrip("="))
+        self._size = (len(self._text) - padding) * 3 // 4
 
     def __len__(self) -> int:
         return self._size

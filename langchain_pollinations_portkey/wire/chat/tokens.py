@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
 
 from langchain_pollinations_portkey.catalogue.entries import Provider
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError
@@ -73,7 +73,7 @@ def count_tokens(
     count = family.request
     replayed = provider is None or provider.quirks.thinking_replay
     for message in messages:
-        count += family.message + _message_tokens(message, family, replayed=replayed)
+        count += _message_tokens(message, family, replayed=replayed)
     if tools:
         count += family.tools + sum(_tool_tokens(tool, family) for tool in tools)
     return ceil(count)
@@ -98,7 +98,8 @@ def count_text(text: str, *, provider: Provider | None, model: str = "") -> int:
 
 def _message_tokens(message: BaseMessage, family: TokenFamily, *, replayed: bool) -> float:
     content = message.content
-    count = 0.0
+    apart = isinstance(message, SystemMessage) and family.system is not None
+    count = (family.system if apart else family.message) or 0.0
     if isinstance(content, str):
         count += text_tokens(content, family.text)
     else:
