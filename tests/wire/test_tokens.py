@@ -373,6 +373,7 @@ def test_a_result_of_a_tool_counts_in_both_forms():
         HumanMessage([{"type": "file", "base64": "no pdf", "mime_type": "application/pdf"}]),
         HumanMessage([{"type": "document", "source": "odd"}]),
         HumanMessage([{"when": datetime(2026, 1, 1, tzinfo=UTC)}]),
+        HumanMessage([{"type": "no-such-type", ("odd",): 1}]),
         HumanMessage([{"type": "tool_result", "content": None}]),
         AIMessage([{"type": "tool_use"}]),
         AIMessage("", tool_calls=[{"name": "f", "args": {"at": datetime(2026, 1, 1, tzinfo=UTC)}, "id": "1"}]),
@@ -419,6 +420,24 @@ def test_the_instructions_for_tools_are_counted_once():
     second = count_tokens([], [WEATHER] * 2, provider=ANTHROPIC, model="claude-sonnet-4-20250514")
     assert first > 346
     assert second - first < 100
+
+
+def test_a_tokenizer_of_the_user_counts_all_text_instead():
+    def counted(text: str) -> int:
+        seen.append(text)
+        return 1000
+
+    seen: list[str] = []
+    messages = [
+        SystemMessage("Be brief."),
+        HumanMessage(["hello", {"type": "image_url", "image_url": {"url": DATA_URL}}], name="Ada"),
+        AIMessage("", tool_calls=[{"name": "add", "args": {"a": 1}, "id": "1"}]),
+        ToolMessage("2", tool_call_id="1"),
+    ]
+    count = count_tokens(messages, [look_up], provider=OPENAI, model="gpt-4o", tokens_of=counted)
+    assert {"Be brief.", "hello", "Ada", 'add {"a": 1}', "2", "look_up"} < set(seen)
+    assert count > 1000 * (len(seen) - 1)  # of the schema of a tool a part is counted
+    assert count < 1000 * len(seen) + 1000
 
 
 # ---------------------------------------------------------------- what never shrinks

@@ -13,7 +13,9 @@ thinking only where it goes back to the model that thought it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from typing import Any
 
@@ -52,6 +54,7 @@ def count_tokens(
     *,
     provider: Provider | None,
     model: str = "",
+    tokens_of: Callable[[str], float] | None = None,
 ) -> int:
     """Estimate the input tokens of a request.
 
@@ -63,6 +66,7 @@ def count_tokens(
         tools: Tools, in any form that `bind_tools` takes.
         provider: Who will read it, `None` if that is not known.
         model: The model's id at the provider.
+        tokens_of: Counts a text, for users who have the model's tokenizer; instead of the estimate.
 
     Returns:
         Tokens, rounded up; 0 for no messages and no tools.
@@ -70,12 +74,14 @@ def count_tokens(
     family = token_family(provider, model)
     if not messages and not tools:
         return 0
-    count = family.request
-    replayed = provider is None or provider.quirks.thinking_replay
-    for message in messages:
-        count += _message_tokens(message, family, replayed=replayed)
+    counter = _Counter(
+        family,
+        thinking=provider is None or provider.quirks.thinking_replay,
+        text=tokens_of or partial(text_tokens, rates=family.text),
+    )
+    count = family.request + sum(map(counter.message, messages))
     if tools:
-        count += family.tools + sum(_tool_tokens(tool, family) for tool in tools)
+        count += family.tools + sum(map(counter.tool, tools))
     return ceil(count)
 
 
@@ -93,33 +99,104 @@ def count_text(text: str, *, provider: Provider | None, model: str = "") -> int:
     return ceil(text_tokens(text, token_family(provider, model).text))
 
 
-# ---------------------------------------------------------------- messages
+@dataclass(frozen=True, slots=True)
+class _Counter:
+    """Counts the things that a request is made of.
 
+    Attributes:
+        family: What the models concerned make of them.
+        thinking: Whether earlier thinking goes back to the model.
+        text: Counts a text.
+    """
 
-def _message_tokens(message: BaseMessage, family: TokenFamily, *, replayed: bool) -> float:
-    content = message.content
-    apart = isinstance(message, SystemMessage) and family.system is not None
-    count = (family.system if apart else family.message) or 0.0
-    if isinstance(content, str):
-        count += text_tokens(content, family.text)
-    else:
-        count += sum(_part_tokens(part, family, replayed=replayed) for part in content)
-    if message.name and not isinstance(message, ToolMessage):
-        count += 1 + text_tokens(message.name, family.text)
-    if isinstance(message, AIMessage):
-        count += _assistant_tokens(message, family, replayed=replayed)
-    elif isinstance(message, ToolMessage):
-        count += family.result
-    return count
+    family: TokenFamily
+    thinking: bool
+    text: Callable[[str], float]
 
+    # ------------------------------------------------------------ messages
 
-def _assistant_tokens(message: AIMessage, family: TokenFamily, *, replayed: bool) -> float:
-    """What an assistant's message has beside its content: calls, and thinking that is kept beside it."""
-    count = sum(family.call + text_tokens(call, family.text) for call in _calls(message))
-    stored = message.additional_kwargs.get("content_blocks")
-    if replayed and isinstance(stored, list) and isinstance(message.content, str):
-        count += sum(_part_tokens(part, family, replayed=True) for part in stored if _type(part) in _THINKING)
-    return count
+    def message(self, message: BaseMessage) -> float:
+        family = self.family
+        apart = isinstance(message, SystemMessage) and family.system is not None
+        count = (family.system if apart else family.message) or 0.0
+        count += self.content(message.content)
+        if message.name and not isinstance(message, ToolMessage):
+            count += 1 + self.text(message.name)
+        if isinstance(message, AIMessage):
+            count += sum(family.call + self.text(call) for call in _calls(message))
+            count += self.stored_thinking(message)
+        elif isinstance(message, ToolMessage):
+            count += family.result
+        return count
+
+    def content(self, content: Any) -> float:
+        if isinstance(content, str):
+            return self.text(content)
+        return sum(map(self.part, content)) if isinstance(content, list) else 0.0
+
+    def stored_thinking(self, message: AIMessage) -> float:
+        """Thinking that is kept beside the content."""
+        stored = message.additional_kwargs.get("content_blocks")
+        if not self.thinking or not isinstance(stored, list) or not isinstance(message.content, str):
+            return 0.0
+        return sum(self.part(part) for part in stored if isinstance(part, Mapping) and part.get("type") in _THINKING)
+
+    def part(self, raw: Any) -> float:
+        try:
+            part = read_part(raw)
+        except (PortkeyConfigurationError, TypeError, ValueError, AttributeError):
+            return _unread_tokens(raw)
+        match part:
+            case TextPart():
+                return self.text(part.text)
+            case MediaPart():
+                return self.media(part)
+            case OtherPart(type="tool_use" | "tool_call" | "tool_call_chunk" | "invalid_tool_call"):
+                return 0.0  # counted with the message's calls
+            case OtherPart(type="tool_result"):
+                return self.family.result + self.content(part.raw.get("content"))
+            case OtherPart(type=kind) if kind in _THINKING:
+                return self.thought(part.raw) if self.thinking else 0.0
+            case OtherPart():
+                return _unread_tokens(part.raw)
+
+    def thought(self, block: Mapping[str, Any]) -> float:
+        """The text of thinking; its signature is a seal and costs nothing, encrypted thinking is thinking."""
+        text = block.get("thinking") or block.get("reasoning")
+        if isinstance(text, str):
+            return self.text(text)
+        data = block.get("data")
+        return len(data) / _CHARACTERS_PER_TOKEN_OF_DATA if isinstance(data, str) else 0.0
+
+    # ------------------------------------------------------------ pictures, files, recordings
+
+    def media(self, part: MediaPart) -> float:
+        family, data = self.family, part.base64
+        match part.kind:
+            case "image":
+                width, height = (image_size(data) if data else None) or _UNSEEN_IMAGE
+                return family.image(width, height, part.settings.get("detail") == "low")
+            case "audio":
+                return family.audio_second * (audio_seconds(data) if data else _UNSEEN_SECONDS)
+            case "video":
+                return family.video_second * (video_seconds(data) if data else _UNSEEN_SECONDS)
+            case _:
+                return family.page * (pdf_pages(data) if data else _UNSEEN_PAGES)
+
+    # ------------------------------------------------------------ tools
+
+    def tool(self, tool: ToolLike) -> float:
+        family = self.family
+        try:
+            wire = tools_to_wire([tool])[0]
+        except PortkeyConfigurationError:
+            return family.tool + _unread_tokens(tool)
+        function = wire.get("function")
+        if not isinstance(function, Mapping):
+            return family.tool + _unread_tokens(wire)
+        schema = json.dumps(function.get("parameters") or {}, ensure_ascii=False, default=str)
+        count = family.tool + family.schema * self.text(schema)
+        return count + sum(self.text(str(function.get(key) or "")) for key in ("name", "description"))
 
 
 def _calls(message: AIMessage) -> list[str]:
@@ -138,79 +215,9 @@ _ANY_PROVIDER = Provider(id="", title="", dialect="anthropic")
 """A row under which calls are counted as they are, those of OpenAI's free-form tools as well."""
 
 
-def _type(part: object) -> Any:
-    return part.get("type") if isinstance(part, Mapping) else None
-
-
-def _part_tokens(raw: Any, family: TokenFamily, *, replayed: bool) -> float:
-    try:
-        part = read_part(raw)
-    except (PortkeyConfigurationError, TypeError, ValueError, AttributeError):
-        return _unread_tokens(raw)
-    match part:
-        case TextPart():
-            return text_tokens(part.text, family.text)
-        case MediaPart():
-            return _media_tokens(part, family)
-        case OtherPart(type="tool_use" | "tool_call" | "tool_call_chunk" | "invalid_tool_call"):
-            return 0.0  # counted with the message's calls
-        case OtherPart(type="tool_result"):
-            return family.result + _content_tokens(part.raw.get("content"), family, replayed=replayed)
-        case OtherPart(type=kind) if kind in _THINKING:
-            return _thinking_tokens(part.raw, family) if replayed else 0.0
-        case OtherPart():
-            return _unread_tokens(part.raw)
-
-
-def _content_tokens(content: Any, family: TokenFamily, *, replayed: bool) -> float:
-    if isinstance(content, str):
-        return text_tokens(content, family.text)
-    if isinstance(content, list):
-        return sum(_part_tokens(part, family, replayed=replayed) for part in content)
-    return 0.0
-
-
-def _thinking_tokens(block: Mapping[str, Any], family: TokenFamily) -> float:
-    """The text of thinking; its signature is a seal and costs nothing, encrypted thinking is thinking."""
-    text = block.get("thinking") or block.get("reasoning")
-    if isinstance(text, str):
-        return text_tokens(text, family.text)
-    data = block.get("data")
-    return len(data) / _CHARACTERS_PER_TOKEN_OF_DATA if isinstance(data, str) else 0.0
-
-
 def _unread_tokens(value: Any) -> float:
-    return len(json.dumps(value, ensure_ascii=False, default=str)) / _CHARACTERS_PER_TOKEN_OF_DATA
-
-
-# ---------------------------------------------------------------- pictures, files, recordings
-
-
-def _media_tokens(part: MediaPart, family: TokenFamily) -> float:
-    data = part.base64
-    match part.kind:
-        case "image":
-            width, height = (image_size(data) if data else None) or _UNSEEN_IMAGE
-            return family.image(width, height, part.settings.get("detail") == "low")
-        case "audio":
-            return family.audio_second * (audio_seconds(data) if data else _UNSEEN_SECONDS)
-        case "video":
-            return family.video_second * (video_seconds(data) if data else _UNSEEN_SECONDS)
-        case _:
-            return family.page * (pdf_pages(data) if data else _UNSEEN_PAGES)
-
-
-# ---------------------------------------------------------------- tools
-
-
-def _tool_tokens(tool: ToolLike, family: TokenFamily) -> float:
     try:
-        wire = tools_to_wire([tool])[0]
-    except PortkeyConfigurationError:
-        return family.tool + _unread_tokens(tool)
-    function = wire.get("function")
-    if not isinstance(function, Mapping):
-        return family.tool + _unread_tokens(wire)
-    schema = json.dumps(function.get("parameters") or {}, ensure_ascii=False, default=str)
-    count = family.tool + family.schema * text_tokens(schema, family.text)
-    return count + sum(text_tokens(str(function.get(key) or ""), family.text) for key in ("name", "description"))
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError):  # keys that are no strings, a value that holds itself
+        text = str(value)
+    return len(text) / _CHARACTERS_PER_TOKEN_OF_DATA
