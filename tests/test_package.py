@@ -94,7 +94,7 @@ def test_importing_the_package_alone_imports_nothing_else():
 def test_data_files_are_where_installed_code_looks_for_them():
     package = resources.files("langchain_pollinations_portkey")
 
-    for name in ("py.typed", "catalogue/models.toml", "catalogue/providers.toml"):
+    for name in ("py.typed", "catalogue/models.toml", "catalogue/providers.toml", "catalogue/capabilities.toml"):
         assert package.joinpath(name).is_file(), name
 
 
