@@ -25,6 +25,7 @@ from langchain_pollinations_portkey._client_model import ClientModel
 from langchain_pollinations_portkey._options import hidden_options
 from langchain_pollinations_portkey._version import __version__
 from langchain_pollinations_portkey.catalogue import Provider, ResolvedModel
+from langchain_pollinations_portkey.errors import PortkeyConfigurationError
 from langchain_pollinations_portkey.gateway.credentials import CredentialsNeedIO
 from langchain_pollinations_portkey.gateway.downloads import adownload, download
 from langchain_pollinations_portkey.notices import LossWarning, Notice
@@ -37,6 +38,7 @@ from langchain_pollinations_portkey.wire.chat.tools import ToolLike, tool_choice
 from langchain_pollinations_portkey.wire.usage import added_counts
 
 if TYPE_CHECKING:
+    from langchain_core.language_models import ModelProfile
     from langchain_core.language_models.chat_models import _ChatModelBinding
 
 blocks.register()
@@ -135,8 +137,15 @@ class ChatModel(ClientModel, BaseChatModel):
         """
 
     @abstractmethod
+    def _models(self, options: Mapping[str, Any]) -> list[ResolvedModel]:
+        """The models that may answer a call with these options, the first choice first.
+
+        Raises:
+            PortkeyConfigurationError: A name means nothing.
+        """
+
     def _providers(self, options: Mapping[str, Any]) -> list[Provider]:
-        """Who may answer a call with these options, the first choice first."""
+        return [model.provider for model in self._models(options)]
 
     # ------------------------------------------------------------------ what LangChain asks
 
@@ -170,6 +179,51 @@ class ChatModel(ClientModel, BaseChatModel):
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         """What traces show of a call: LangChain's, with keys hidden."""
         return super()._get_invocation_params(stop=stop, **hidden_options(kwargs))
+
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        from langchain_pollinations_portkey.catalogue.profiles import profile_of_route
+
+        try:
+            return profile_of_route(self._models({}))
+        except PortkeyConfigurationError:
+            return None  # the first call will say what is wrong
+
+    def get_num_tokens(self, text: str) -> int:
+        """About how many tokens a text is, by the vocabulary of the model's family; nobody is asked."""
+        from langchain_pollinations_portkey.wire.chat.tokens import count_text
+
+        if self.custom_get_token_ids is not None:
+            return len(self.custom_get_token_ids(text))
+        provider, model = self._counted_as()
+        return count_text(text, provider=provider, model=model)
+
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[ToolLike] | None = None) -> int:
+        """About how many tokens a request is: messages with their images and files, and tools; nobody is asked."""
+        from langchain_pollinations_portkey.wire.chat.tokens import count_tokens
+
+        ids = self.custom_get_token_ids
+        own = None if ids is None else lambda text: len(ids(text))
+        provider, model = self._counted_as()
+        return count_tokens(messages, tools, provider=provider, model=model, tokens_of=own)
+
+    def get_token_ids(self, text: str) -> list[int]:
+        """The ids of a text's tokens, by `custom_get_token_ids`.
+
+        Raises:
+            NotImplementedError: There is no such function, and so no vocabulary.
+        """
+        if self.custom_get_token_ids is not None:
+            return self.custom_get_token_ids(text)
+        raise NotImplementedError(
+            "Token ids need the model's own tokenizer: pass custom_get_token_ids=... To count, use get_num_tokens()."
+        )
+
+    def _counted_as(self) -> tuple[Provider | None, str]:
+        try:
+            model = self._models({})[0]
+        except PortkeyConfigurationError:
+            return None, ""
+        return model.provider, model.model
 
     def bind(self, **kwargs: Any) -> _ChatModelBinding:
         """Give options for all later calls; keys among them are kept as secrets."""

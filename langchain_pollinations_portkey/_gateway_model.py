@@ -80,7 +80,10 @@ class GatewayModel(ClientModel):
     forward_headers: list[str] = Field(default_factory=list)
     """Names of headers that the gateway copies to the provider."""
 
-    _default_provider: str | None = PrivateAttr(default=None)
+    # By its factory: LangChain's own validators, which run before ours, already ask what a bare id means.
+    _default_provider: str | None = PrivateAttr(
+        default_factory=lambda: os.environ.get("PORTKEY_PROVIDER", "").strip() or None
+    )
     _environment_key: SecretStr | None = PrivateAttr(default=None)
 
     # ------------------------------------------------------------------ construction
@@ -100,7 +103,6 @@ class GatewayModel(ClientModel):
     @model_validator(mode="after")
     def _read_environment(self) -> Self:
         """Take what `PORTKEY_*` variables say at the time of construction."""
-        self._default_provider = os.environ.get("PORTKEY_PROVIDER", "").strip() or None
         key = os.environ.get("PORTKEY_API_KEY", "").strip()
         self._environment_key = SecretStr(key) if key else None
         return self

@@ -30,7 +30,7 @@ from langchain_pollinations_portkey._routes import (
 )
 from langchain_pollinations_portkey._secrets import comparable_headers, digest
 from langchain_pollinations_portkey._sending import GatewaySending
-from langchain_pollinations_portkey.catalogue import Provider, ResolvedModel
+from langchain_pollinations_portkey.catalogue import ResolvedModel
 from langchain_pollinations_portkey.errors import MissingCredentialsError, PortkeyConfigurationError
 from langchain_pollinations_portkey.gateway import plain_build, pollinations
 from langchain_pollinations_portkey.gateway.credentials import (
@@ -191,13 +191,13 @@ class ChatPortkey(GatewayModel, ChatModel):
         )
         return Call(chat, sending, stream)
 
-    def _providers(self, options: Mapping[str, Any]) -> list[Provider]:
+    def _models(self, options: Mapping[str, Any]) -> list[ResolvedModel]:
         hosted = self._is_hosted()
         name = options.get("model") or self.model_name
         chosen = chosen_route({key: options.get(key, getattr(self, key)) for key in ROUTE_NAMES}, name)
         if chosen is None:
-            return [self._resolve(options, hosted=hosted).provider]
-        return [self._resolve(options_of(target), hosted=hosted).provider for target in targets_of(chosen)]
+            return [self._resolve(options, hosted=hosted)]
+        return [self._resolve(options_of(target), hosted=hosted) for target in targets_of(chosen)]
 
     def _ready(
         self, chosen: Route, name: str, route: Mapping[str, Any], gateway: GatewaySettings, *, may_wait: bool
@@ -302,8 +302,7 @@ class ChatPollinations(ChatModel):
             raise PortkeyConfigurationError(_FOR_A_GATEWAY.format(unknown[0]))
         body = self._completed(body, stop, notices, stream=stream)
         usage = stream and route.get("stream_usage", self.stream_usage)
-        name = route.get("model") or self.model_name
-        model = ResolvedModel(name=name, model=name, provider=pollinations.POLLINATIONS)
+        [model] = self._models(route)
         url = self.pollinations_base_url
         key = option_text(route.get("api_key") or self.api_key)
         credentials = find_credentials(
@@ -325,8 +324,9 @@ class ChatPollinations(ChatModel):
         )
         return Call(chat, sending, stream)
 
-    def _providers(self, options: Mapping[str, Any]) -> list[Provider]:  # noqa: ARG002  # there is but one
-        return [pollinations.POLLINATIONS]
+    def _models(self, options: Mapping[str, Any]) -> list[ResolvedModel]:
+        name = options.get("model") or self.model_name
+        return [ResolvedModel(name=name, model=name, provider=pollinations.POLLINATIONS)]
 
 
 _POLLINATIONS_OPTIONS = frozenset(

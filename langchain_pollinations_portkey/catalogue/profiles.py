@@ -39,11 +39,27 @@ def profile_of(model: ResolvedModel) -> ModelProfile | None:
         The profile, with those keys only that the installed langchain-core knows and that a source gives;
         `None` when nothing is known about the model.
     """
+    remembered = _remembered.get(id(model))
+    if remembered is None or remembered[0] is not model:
+        if len(_remembered) >= _CACHE_SIZE:
+            _remembered.clear()
+        remembered = _remembered[id(model)] = (model, _profile(model))
+    return cast("ModelProfile", dict(remembered[1])) if remembered[1] else None
+
+
+_CACHE_SIZE = 1024
+
+_remembered: dict[int, tuple[ResolvedModel, Facts]] = {}
+"""Profiles by the identity of their models, which the catalogue remembers too: every model that is constructed asks
+for its own. The model is kept beside its profile, so that no other can come to have its identity."""
+
+
+def _profile(model: ResolvedModel) -> Facts:
     facts = _facts(model)
     if not facts:
-        return None
+        return {}
     known = _known_keys()
-    return cast("ModelProfile", {key: value for key, value in _behind_gateway(facts, model).items() if key in known})
+    return {key: value for key, value in _behind_gateway(facts, model).items() if key in known}
 
 
 def profile_of_route(models: Sequence[ResolvedModel]) -> ModelProfile | None:
@@ -57,9 +73,9 @@ def profile_of_route(models: Sequence[ResolvedModel]) -> ModelProfile | None:
         which nothing is known for some target is left out, unless another target's "no" settles it. `None` when
         nothing is left.
     """
-    profiles = [profile_of(model) or {} for model in models]
-    if len(profiles) == 1:
+    if len(models) == 1:
         return profile_of(models[0])
+    profiles = [profile_of(model) or {} for model in models]
     merged: Facts = {}
     for key in dict.fromkeys(key for profile in profiles for key in profile):
         values = [profile.get(key) for profile in profiles]

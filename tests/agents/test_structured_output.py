@@ -82,7 +82,7 @@ class TestStrategies:
     async def test_a_plain_schema_where_it_is_not(
         self, name: str, tools: Any, asynchronous: bool, pinned_gateway: LocalGateway, provider: StandInProvider
     ) -> None:
-        model = model_of(name, BY_TOOL[name], pinned_gateway, provider)
+        model = model_of(name, BY_TOOL[name], pinned_gateway, provider, profile={"structured_output": False})
         agent = create_agent(model, tools, response_format=AutoStrategy(Report))
         assert await self.run(agent, tools, AS_TOOL, asynchronous, provider) == Report(**REPORT)
         assert forced(provider) in ("required", {"type": "any"}, {"any": {}})
