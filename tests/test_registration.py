@@ -111,7 +111,6 @@ class TestChatModels:
         assert agent.invoke({"messages": [HumanMessage("Hi.")]})["messages"][-1].content == "One."
         assert (await agent.ainvoke({"messages": [HumanMessage("Hi.")]}))["messages"][-1].content == "Two."
 
-    @pytest.mark.skipif(not hasattr(package, "ChatPollinations"), reason="ChatPollinations is not there yet")
     def test_pollinations_by_name(self, provider: StandInProvider) -> None:
         register_with_langchain()
         model = init_chat_model("pollinations:portkey-gpt4")

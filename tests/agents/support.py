@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AnyMessage, HumanMessage
 from langchain_core.tools import tool
 from pydantic import BaseModel
 
-from langchain_pollinations_portkey import ChatPortkey
 from langchain_pollinations_portkey.testing import Reply, StandInProvider, ToolCall
 
 TARGETS_OF_AGENTS = ("openai", "anthropic", "bedrock")
@@ -21,10 +19,6 @@ THOUGHT, SIGNATURE = "let me\n think … ", "U0lHTkFUVVJFLysvPQ=="
 both_ways = pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 both_versions = pytest.mark.parametrize("version", [{}, {"output_version": "v1"}], ids=["v0", "v1"])
 each_target = pytest.mark.parametrize("name", TARGETS_OF_AGENTS)
-counted_by_the_model = pytest.mark.skipif(
-    ChatPortkey.get_num_tokens_from_messages is BaseChatModel.get_num_tokens_from_messages,
-    reason="the model counts no tokens yet",
-)
 
 
 @tool

@@ -35,7 +35,6 @@ from tests.agents.support import (
     Report,
     asked,
     both_ways,
-    counted_by_the_model,
     each_target,
     looking,
     refusals,
@@ -196,7 +195,7 @@ LONG_CONVERSATION = [
     "counter",
     [
         "approximate",
-        pytest.param("the model's", marks=counted_by_the_model),
+        "the model's",
     ],
 )
 @each_target

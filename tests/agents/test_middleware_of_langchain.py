@@ -36,7 +36,6 @@ from tests.agents.support import (
     asked,
     both_versions,
     both_ways,
-    counted_by_the_model,
     each_target,
     looking,
     population,
@@ -56,7 +55,7 @@ class TestContextEditing:
         "method",
         [
             "approximate",
-            pytest.param("model", marks=counted_by_the_model),
+            "model",
         ],
     )
     @both_versions
