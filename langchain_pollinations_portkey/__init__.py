@@ -13,6 +13,7 @@ from langchain_pollinations_portkey._version import __version__
 if TYPE_CHECKING:
     from langchain_pollinations_portkey.catalogue import Catalogue, ModelEntry
     from langchain_pollinations_portkey.chat_models import ChatPollinations, ChatPortkey
+    from langchain_pollinations_portkey.embeddings import PortkeyEmbeddings
     from langchain_pollinations_portkey.errors import PortkeyError
     from langchain_pollinations_portkey.gateway.local import LocalGateway
     from langchain_pollinations_portkey.middleware import PortkeyPromptCachingMiddleware
@@ -25,6 +26,7 @@ _HOMES = {
     "ChatPortkey": "chat_models",
     "LocalGateway": "gateway.local",
     "ModelEntry": "catalogue",
+    "PortkeyEmbeddings": "embeddings",
     "PortkeyError": "errors",
     "PortkeyPromptCachingMiddleware": "middleware",
     "PromptCachePolicy": "wire.chat.cache_control",
@@ -37,6 +39,7 @@ __all__ = [
     "ChatPortkey",
     "LocalGateway",
     "ModelEntry",
+    "PortkeyEmbeddings",
     "PortkeyError",
     "PortkeyPromptCachingMiddleware",
     "PromptCachePolicy",

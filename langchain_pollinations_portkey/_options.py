@@ -104,8 +104,14 @@ _OTHER_NAMES = {
 _SECRET_OPTIONS = ("api_key", "extra_headers", "provider_options")
 
 
-def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], list[Notice]]:
+def split_options(
+    options: Mapping[str, Any], body_options: frozenset[str] = BODY_OPTIONS
+) -> tuple[dict[str, Any], dict[str, Any], list[Notice]]:
     """Sort the options of a call.
+
+    Args:
+        options: What the call was given.
+        body_options: Parameters that the request body may have.
 
     Returns:
         Those of the body, those of the route, and what the user should know about the rest.
@@ -120,12 +126,12 @@ def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
         name = _OTHER_NAMES.get(given, given)
         if name in _NOT_FOR_US:
             continue
-        if name in BODY_OPTIONS:
+        if name in body_options:
             body[name] = value
         elif name in ROUTE_OPTIONS:
             route[name] = value
         else:
-            notices.append(unknown_option(name, BODY_OPTIONS | ROUTE_OPTIONS))
+            notices.append(unknown_option(name, body_options | ROUTE_OPTIONS))
             body[name] = value
     if "timeout" in route:
         route["timeout"] = seconds(route["timeout"])

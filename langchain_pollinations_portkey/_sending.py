@@ -132,6 +132,10 @@ class Sending(ABC):
             yield Sleep(wait)
         raise AssertionError  # pragma: no cover - the loop ends by return or raise
 
+    def prepare(self) -> Generator[Operation, Any, None]:
+        """What `open` does first, for callers that go on to send several requests at once."""
+        return self._get_ready()
+
     def _get_ready(self) -> Generator[Operation, Any, None]:
         """What has to be known before the first request."""
         yield from ()

@@ -12,6 +12,21 @@ Auth = Literal["bearer", "aws", "azure", "vertex", "none"]
 Dialect = Literal["openai", "anthropic", "bedrock", "google", "cohere"]
 """Which translation the gateway applies to messages: `openai` passes them through as they are."""
 
+EMBEDDING_OPTIONS = frozenset(
+    (
+        "dimensions",
+        "encoding_format",
+        "user",
+        "input_type",
+        "task_type",
+        "truncate",
+        "truncation",
+        "normalize",
+        "parameters",
+    )
+)
+"""Parameters of a request for embeddings that the gateway hands on to at least one provider."""
+
 _STRICT = {"extra": "forbid", "strict": True}
 """How pydantic reads a row from a file: no unknown fields, no conversions."""
 
@@ -92,9 +107,18 @@ class Quirks:
         read_streams_as_json: When a stream is fetched as JSON, because the stream loses parts.
 
     Gateway
+        chat: Whether the gateway has chat for it.
         streams_break_on_plain_build: Streams fail on a gateway installed without pinned dependencies.
-        embeddings: How embeddings are served.
-        embeddings_break_on_plain_build: Embeddings fail on such a gateway.
+
+    Embeddings
+        embeddings: Whether a request takes a list of inputs, or a single one; `none` where there are none.
+        embeddings_break_on_plain_build: Embeddings fail on a gateway installed without pinned dependencies.
+        embedding_options: Parameters that the gateway hands on.
+        embedding_base64: Whether vectors are asked for as base64 by default, which is a third of the size.
+        embedding_query: Parameters that say that the input is a query.
+        embedding_document: Parameters that say that the inputs are documents.
+        embedding_inputs: Most inputs of one request; where no source says how many, as few as Cohere takes.
+        embedding_tokens: Most tokens of all inputs of one request, `None` if no limit is known.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
@@ -138,9 +162,16 @@ class Quirks:
     choice_index_counts_blocks: bool = False
     read_through_stream: bool = False
     read_streams_as_json: Literal["never", "with_tools", "with_reasoning"] = "never"
+    chat: bool = True
     streams_break_on_plain_build: bool = True
     embeddings: Literal["list", "single", "none"] = "none"
     embeddings_break_on_plain_build: bool = False
+    embedding_options: frozenset[str] = frozenset()
+    embedding_base64: bool = False
+    embedding_query: Mapping[str, str] = field(default_factory=dict)
+    embedding_document: Mapping[str, str] = field(default_factory=dict)
+    embedding_inputs: int = 96
+    embedding_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from langchain_pollinations_portkey.catalogue import display, names, reading
-from langchain_pollinations_portkey.catalogue.entries import ModelEntry, Provider, ResolvedModel
+from langchain_pollinations_portkey.catalogue.entries import (
+    EMBEDDING_OPTIONS,
+    ModelEntry,
+    Provider,
+    Quirks,
+    ResolvedModel,
+)
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError, UnknownModelError
 from langchain_pollinations_portkey.notices import PortkeyWarning
 
@@ -331,7 +337,8 @@ class Catalogue:
             row = self._find_provider("-".join(parts[:length]))
             if row is not None:
                 return row
-        return Provider(id=f"@{slug}", title=f"Portkey integration @{slug}", auth="none")
+        quirks = Quirks(embeddings="list", embedding_options=EMBEDDING_OPTIONS)
+        return Provider(id=f"@{slug}", title=f"Portkey integration @{slug}", auth="none", quirks=quirks)
 
     def _contradiction(self, entry: ModelEntry, provider: str) -> PortkeyConfigurationError:
         there = names.normalised(provider)

@@ -54,6 +54,8 @@ def build_request(
         PortkeyConfigurationError: The request cannot be sent to this provider as it is.
     """
     provider = model.provider
+    if not provider.quirks.chat:
+        raise PortkeyConfigurationError(f"{provider.title} has embeddings and no chat models; use PortkeyEmbeddings.")
     if not messages:
         raise PortkeyConfigurationError("The list of messages is empty; there is nothing to answer.")
     body: dict[str, Any] = {key: value for key, value in options.items() if value is not None and value != []}
