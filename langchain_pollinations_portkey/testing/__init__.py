@@ -1,8 +1,8 @@
 """A strict stand-in for model providers, to test an application behind a real gateway without keys or costs.
 
 It speaks the interfaces of OpenAI (chat completions, embeddings), Anthropic (messages), Amazon Bedrock
-(Converse) and Google (Gemini, also on Vertex AI) on one port, and refuses what they refuse. It needs the
-standard library only.
+(Converse) and Google (Gemini, also on Vertex AI) on one port, for embeddings also those of Titan, Cohere, Nomic and
+Ollama, and refuses what they refuse. It needs the standard library only.
 """
 
 from __future__ import annotations

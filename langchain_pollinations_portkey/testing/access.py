@@ -11,7 +11,7 @@ from langchain_pollinations_portkey.testing.received import ReceivedRequest
 from langchain_pollinations_portkey.testing.rules.refusal import Refusal
 
 Keys = Mapping[str, AbstractSet[str]]
-"""Accepted keys by "openai" (embeddings too), "anthropic", "bedrock" (bearer keys), "gemini", "vertex"."""
+"""Accepted keys by "anthropic", "bedrock" (bearer keys), "gemini", "vertex", and "openai" for all the others."""
 
 _BEARER = re.compile(r"^Bearer\s+(\S+)$", re.IGNORECASE)
 
@@ -27,11 +27,11 @@ def check_access(
         aws_credentials: access key id -> secret access key; empty takes any well-formed signature.
         now: seconds since the epoch, to judge the age of a signature.
     """
-    if request.wire == "bedrock":
+    if request.wire in {"bedrock", "bedrock-embeddings"}:
         return _bedrock(request, keys.get("bedrock"), aws_credentials, now)
     if request.vertex:
         return _vertex(request, keys.get("vertex"))
-    if request.wire == "gemini":
+    if request.wire in {"gemini", "gemini-embeddings"}:
         return _gemini(request, keys.get("gemini"))
     if request.wire == "anthropic":
         return _anthropic(request, keys.get("anthropic"))

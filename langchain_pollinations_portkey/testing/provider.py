@@ -48,7 +48,7 @@ class StandInProvider:
     Args:
         aws_credentials: access key id -> secret access key. If given, Bedrock requests must be signed
             (Signature Version 4) with one of them. If not, any well-formed signature or bearer token will do.
-        keys: accepted keys by "openai" (embeddings too), "anthropic", "bedrock" (bearer), "gemini", "vertex".
+        keys: accepted keys by "anthropic", "bedrock" (bearer), "gemini", "vertex", and "openai" for all the others.
             A provider without an entry takes any key.
         port: the port to listen on; 0 takes a free one.
     """
@@ -247,7 +247,7 @@ class StandInProvider:
             chosen = self._handler(request)
             if chosen is not None:
                 return chosen
-        if request.wire == "embeddings":
+        if request.wire.endswith("embeddings"):
             return Reply()
         return default_reply(RENDERERS[request.wire].asked(request), request)
 

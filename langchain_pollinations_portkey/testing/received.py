@@ -9,7 +9,21 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import parse_qs, unquote
 
-Wire = Literal["openai", "embeddings", "anthropic", "bedrock", "gemini", "unknown"]
+Wire = Literal[
+    "openai",
+    "anthropic",
+    "bedrock",
+    "gemini",
+    "embeddings",
+    "bedrock-embeddings",
+    "cohere-embeddings",
+    "gemini-embeddings",
+    "nomic-embeddings",
+    "ollama-embeddings",
+    "vertex-embeddings",
+    "unknown",
+]
+"""Whose interface it is: for chat, and for embeddings; `embeddings` alone is OpenAI's."""
 
 _SECRET_HEADERS = frozenset(
     {"authorization", "x-api-key", "api-key", "x-goog-api-key", "x-amz-security-token", "cookie"}
@@ -23,7 +37,13 @@ _ROUTES: tuple[tuple[re.Pattern[str], Wire], ...] = (
     (re.compile(r"/deployments/(?P<model>[^/]+)/embeddings$"), "embeddings"),
     (re.compile(r"/chat/completions$"), "openai"),
     (re.compile(r"/openai$"), "openai"),
+    (re.compile(r"/api/embeddings$"), "ollama-embeddings"),
     (re.compile(r"/embeddings$"), "embeddings"),
+    (re.compile(r"/embedding/text$"), "nomic-embeddings"),
+    (re.compile(r"/v2/embed$"), "cohere-embeddings"),
+    (re.compile(r"/publishers/google/models/(?P<model>[^/]+):predict$"), "vertex-embeddings"),
+    (re.compile(r"/models/(?P<model>[^/]+):embedContent$"), "gemini-embeddings"),
+    (re.compile(r"/model/(?P<model>[^/]+)/invoke$"), "bedrock-embeddings"),
     (re.compile(r"/messages$"), "anthropic"),
     (
         re.compile(r"/publishers/anthropic/models/(?P<model>[^/]+):(?P<verb>rawPredict|streamRawPredict)$"),

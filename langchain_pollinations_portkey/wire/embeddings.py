@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from langchain_pollinations_portkey.catalogue.entries import Provider, ResolvedModel
-from langchain_pollinations_portkey.errors import PortkeyConfigurationError, PortkeyInvalidResponseError
+from langchain_pollinations_portkey.errors import PortkeyConfigurationError, PortkeyInvalidResponseError, read_error
 from langchain_pollinations_portkey.notices import LossWarning, Notice
 
 Purpose = Literal["query", "document"]
@@ -160,7 +160,7 @@ def read_vectors(body: Any, count: int) -> list[list[float]]:
     """
     data = body.get("data") if isinstance(body, Mapping) else None
     if not isinstance(data, list):
-        raise PortkeyInvalidResponseError("The answer holds no embeddings.")
+        raise PortkeyInvalidResponseError(f"The answer holds no embeddings: {read_error(body).message}")
     if len(data) != count:
         raise PortkeyInvalidResponseError(
             f"The answer holds {len(data)} embeddings for {count} texts, so it does not say which is whose."

@@ -187,7 +187,7 @@ def test_repr_is_a_list(catalogue):
     lines = repr(catalogue).splitlines()
     assert lines[0] == f"<Catalogue: {len(catalogue)} models, {len(catalogue.providers())} providers>"
     assert any("portkey-claude" in line and "(retired 2026-01-05)" in line for line in lines)
-    assert repr(Catalogue()) == "<Catalogue: 0 models, {len(catalogue.providers())} providers>"
+    assert repr(Catalogue()) == f"<Catalogue: 0 models, {len(catalogue.providers())} providers>"
 
 
 def test_html_is_a_table_and_escaped(catalogue):

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from langchain_pollinations_portkey.testing.answer import Answer
 from langchain_pollinations_portkey.testing.received import ReceivedRequest, Wire
 from langchain_pollinations_portkey.testing.replies import Failure, Reply
-from langchain_pollinations_portkey.testing.wires import anthropic, bedrock, embeddings, gemini, openai
+from langchain_pollinations_portkey.testing.wires import (
+    anthropic,
+    bedrock,
+    embeddings,
+    gemini,
+    native_embeddings,
+    openai,
+)
 from langchain_pollinations_portkey.testing.wires.asked import Asked
 
 
@@ -28,6 +35,12 @@ class Renderer:
 RENDERERS: dict[Wire, Renderer] = {
     "openai": Renderer(openai.asked, openai.render, openai.failure),
     "embeddings": Renderer(embeddings.asked, embeddings.render, openai.failure),
+    "bedrock-embeddings": Renderer(embeddings.asked, native_embeddings.render_bedrock, bedrock.failure),
+    "cohere-embeddings": Renderer(embeddings.asked, native_embeddings.render_cohere, native_embeddings.fail_cohere),
+    "gemini-embeddings": Renderer(embeddings.asked, native_embeddings.render_gemini, gemini.failure),
+    "nomic-embeddings": Renderer(embeddings.asked, native_embeddings.render_nomic, native_embeddings.fail_nomic),
+    "ollama-embeddings": Renderer(embeddings.asked, native_embeddings.render_ollama, native_embeddings.fail_ollama),
+    "vertex-embeddings": Renderer(embeddings.asked, native_embeddings.render_vertex, gemini.failure),
     "anthropic": Renderer(anthropic.asked, anthropic.render, anthropic.failure),
     "bedrock": Renderer(bedrock.asked, bedrock.render, bedrock.failure),
     "gemini": Renderer(gemini.asked, gemini.render, gemini.failure),

@@ -16,7 +16,8 @@ from langchain_pollinations_portkey.testing.received import ReceivedRequest
 from langchain_pollinations_portkey.testing.replies import Reply
 from langchain_pollinations_portkey.testing.wires.asked import Asked
 
-_DIMENSIONS = 8
+DIMENSIONS = 8
+"""The length of a vector, unless the request says how long."""
 
 
 def asked(request: ReceivedRequest) -> Asked:
@@ -28,7 +29,7 @@ def asked(request: ReceivedRequest) -> Asked:
 def render(reply: Reply, request: ReceivedRequest) -> Answer:
     """A list of embeddings; base64 of little-endian 32-bit floats when that encoding is asked for."""
     inputs = inputs_of(request.json["input"])
-    size = request.json.get("dimensions") or _DIMENSIONS
+    size = request.json.get("dimensions") or DIMENSIONS
     vectors = reply.embeddings if reply.embeddings is not None else [vector(item, size) for item in inputs]
     as_base64 = request.json.get("encoding_format") == "base64"
     tokens = reply.usage.prompt if reply.usage else max(1, len(request.body) // 4)
@@ -55,7 +56,7 @@ def inputs_of(value: Any) -> list[Any]:
     return list(value)
 
 
-def vector(value: Any, dimensions: int = _DIMENSIONS) -> list[float]:
+def vector(value: Any, dimensions: int = DIMENSIONS) -> list[float]:
     """A unit vector that depends on nothing but the input, as 32-bit floats print it."""
     seed = (value if isinstance(value, str) else dump(value)).encode()
     numbers: list[float] = []
