@@ -63,7 +63,7 @@ def checked_texts(texts: Iterable[str]) -> list[str]:
     for position, text in enumerate(checked):
         if not isinstance(text, str):
             raise PortkeyConfigurationError(
-                f"Only texts can be embedded; the one at position {position} is a {type(text).__name__}."
+                f"Only texts can be embedded; the one at position {position} is of type {type(text).__name__}."
             )
     empty = [position for position, text in enumerate(checked) if not text]
     if empty:
