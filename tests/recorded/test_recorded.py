@@ -10,10 +10,7 @@ What a provider said and the user does not get must be a loss of the gateway tha
 from __future__ import annotations
 
 import json
-import os
 import warnings
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,24 +21,16 @@ from langchain_pollinations_portkey import ChatPortkey, errors
 from langchain_pollinations_portkey.catalogue import Catalogue, Provider
 from langchain_pollinations_portkey.gateway.local import LocalGateway
 from langchain_pollinations_portkey.notices import PortkeyWarning
+from tests.recorded.cases import OPTIONS, ROOT, check_error, names, needs_cases, provider_id
 from tests.recorded.conftest import counted
 from tests.recorded.facts import Facts, facts_of
 from tests.recorded.gateway_answers import asked_model, breaks_off, gateway_answer, pieces_to_find
-from tests.recorded.replay import Case, ReplayServer, body_of, is_stream
+from tests.recorded.replay import Case, ReplayServer, is_stream
 
 pytestmark = [
     pytest.mark.gateway,
     pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning"),
 ]
-
-ROOT = Path(os.environ.get("PORTKEY_RECORDED_CASES", "")).absolute()
-_GATEWAY_NAMES = {"azure-ai-inference": "azure-ai", "google-vertex-ai": "vertex-ai", "portkey-hosted": "openai"}
-_OPTIONS = {
-    "bedrock": {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "secret", "aws_region": "us-east-1"},
-    "vertex-ai": {"vertex_project_id": "project", "vertex_region": "us-central1"},
-    "azure-openai": {"resource_name": "resource", "deployment_id": "deployment", "api_version": "2024-10-21"},
-    "azure-ai": {"azure_foundry_url": "https://example.com"},
-}
 
 _EXCUSES = {
     "tool_calls": {"calls", "signatures"},
@@ -65,42 +54,20 @@ _EXCUSES = {
 }
 """Which facts a loss in a provider's row excuses, by what it says after `json_`, `stream_` or `both_`."""
 
-_ERROR_CLASSES: dict[int, type[errors.PortkeyError]] = {
-    401: errors.PortkeyAuthenticationError,
-    403: errors.PortkeyPermissionDeniedError,
-    404: errors.PortkeyModelNotFoundError,
-    408: errors.PortkeyTimeoutError,
-    429: errors.PortkeyRateLimitError,
-}
 
-
-def _names() -> list[str]:
-    if "PORTKEY_RECORDED_CASES" not in os.environ:
-        return []
-    files = sorted(ROOT.glob("*/*.json"))
-    return [f"{f.parent.name}/{f.stem}" for f in files if not f.name.endswith(".gateway.json")]
-
-
-@pytest.fixture(scope="module")
-def replay() -> Iterator[ReplayServer]:
-    with ReplayServer(ROOT) as server:
-        yield server
-
-
-@pytest.mark.skipif("PORTKEY_RECORDED_CASES" not in os.environ, reason="PORTKEY_RECORDED_CASES names no directory")
-@pytest.mark.parametrize("name", _names())
+@needs_cases
+@pytest.mark.parametrize("name", names("chat"))
 def test_what_the_provider_said_reaches_the_user(name: str, replay: ReplayServer, pinned_gateway: LocalGateway) -> None:
     case: Case = json.loads((ROOT / f"{name}.json").read_text())
-    if case["endpoint"] != "chat":
-        pytest.skip("not a chat")
-    if _provider_id(case) not in {row.id for row in Catalogue.default().providers()}:
+    if provider_id(case) not in {row.id for row in Catalogue.default().providers()}:
         pytest.skip(f"the catalogue has no provider {case['provider']}")
     model = _model(case, name, replay, pinned_gateway)
     counted["cases"] += 1
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PortkeyWarning)
         if case["response"]["status"] != 200:
-            _check_error(case, name, model)
+            stream = case["request"]["body"].get("stream")
+            check_error(case, name, (lambda: list(model.stream("hi"))) if stream else (lambda: model.invoke("hi")))
             return
         facts = facts_of(case)
         known = gateway_answer(ROOT, name)
@@ -112,12 +79,8 @@ def test_what_the_provider_said_reaches_the_user(name: str, replay: ReplayServer
             _check_plain(case, name, model, facts)
 
 
-def _provider_id(case: Case) -> str:
-    return _GATEWAY_NAMES.get(case["provider"], case["provider"])
-
-
 def _model(case: Case, name: str, replay: ReplayServer, gateway: LocalGateway) -> Any:
-    provider = _provider_id(case)
+    provider = provider_id(case)
     model_id = asked_model(ROOT, name) or case["model"] or "a-model"
     if "/publishers/anthropic/" in case["request"]["path"]:
         model_id = f"anthropic.{model_id.removeprefix('anthropic.')}"
@@ -127,7 +90,7 @@ def _model(case: Case, name: str, replay: ReplayServer, gateway: LocalGateway) -
         api_key=None if provider == "bedrock" else "key",
         base_url=gateway.base_url,
         custom_host=replay.url(name),
-        provider_options=_OPTIONS.get(provider, {}),
+        provider_options=OPTIONS.get(provider, {}),
         max_tokens=4000,
         max_retries=0,
         timeout=30,
@@ -208,42 +171,6 @@ def _check_broken(case: Case, name: str, model: Any, facts: Facts) -> None:
         if facts.text and raised.value.partial is not None:
             assert facts.text.startswith(raised.value.partial.text)
     counted["broken answers refused"] += 1
-
-
-def _check_error(case: Case, name: str, model: Any) -> None:
-    with pytest.raises(errors.PortkeyError) as raised:
-        list(model.stream("hi")) if case["request"]["body"].get("stream") else model.invoke("hi")
-    error, status = raised.value, case["response"]["status"]
-    if isinstance(error, errors.PortkeyGatewayError):
-        assert (gateway_answer(ROOT, name) or {"status": 500})["status"] == 500
-    else:
-        expected = _ERROR_CLASSES.get(
-            status, errors.PortkeyServerError if status >= 500 else errors.PortkeyBadRequestError
-        )
-        key_refused = status in (400, 403) and isinstance(error, errors.PortkeyAuthenticationError)
-        assert key_refused or isinstance(error, expected)
-        assert error.status_code == status
-    said = _error_message(body_of(case))
-    known = gateway_answer(ROOT, name)
-    if said and (known is None or json.dumps(said)[1:40] in known["body_text"]):
-        assert said.rstrip(". ")[:400] in str(error)
-        counted["error messages"] += 1
-
-
-def _error_message(body: bytes) -> str:
-    """The provider's words, wherever it puts them."""
-    try:
-        value = json.loads(body)
-    except ValueError:
-        return ""
-    value = value[0] if isinstance(value, list) and value else value
-    error = value.get("error") if isinstance(value, dict) else None
-    for holder in (error, value):
-        if isinstance(holder, dict):
-            for key in ("message", "Message", "detail"):
-                if isinstance(holder.get(key), str):
-                    return holder[key]
-    return error if isinstance(error, str) else ""
 
 
 # ---------------------------------------------------------------- comparing
