@@ -1,4 +1,4 @@
-"""Exchanges of the seven seed models, recorded through the real gateway and replayed without it.
+"""Exchanges of the seven seed models, and embeddings of five providers, recorded through the real gateway and replayed without it.
 
 `make cassettes` records them anew: the gateway then runs, and the strict stand-in answers for the providers.
 Replaying needs neither Node nor a port. What is recorded holds no key (`TestCassettes` greps for them).
@@ -13,18 +13,28 @@ from typing import Any
 import pytest
 import yaml
 
-from langchain_pollinations_portkey import ChatPortkey, _sending
+from langchain_pollinations_portkey import ChatPortkey, PortkeyEmbeddings, _sending
 from langchain_pollinations_portkey.catalogue import Catalogue
 from langchain_pollinations_portkey.catalogue.lookup import SEED_NAMES
 from langchain_pollinations_portkey.gateway.settings import DEFAULT_BASE_URL
 from langchain_pollinations_portkey.notices import PortkeyWarning
 from langchain_pollinations_portkey.testing import Reply, StandInProvider, ToolCall, Usage
+from langchain_pollinations_portkey.testing.wires.embeddings import vector
 from tests.conftest import ROOT
 from tests.scrubbing import SAFE_HEADERS, SCRUBBED, VCR_CONFIG
 
 CASSETTES = ROOT / "cassettes"
 SECRET = "cassette-sentinel"
 every_seed = pytest.mark.parametrize("name", sorted(SEED_NAMES))
+EMBEDDINGS = {
+    "openai": "text-embedding-3-small",
+    "bedrock": "amazon.titan-embed-text-v2:0",
+    "cohere": "embed-v4.0",
+    "google": "gemini-embedding-001",
+    "mistral-ai": "mistral-embed",
+}
+"""One model per form of a request: OpenAI's, one text at a time in two ways, Cohere's, and a list without options."""
+
 pytestmark = pytest.mark.filterwarnings(f"ignore::{PortkeyWarning.__module__}.PortkeyWarning")
 
 
@@ -49,6 +59,9 @@ def route(record_mode: str, request: pytest.FixtureRequest) -> Iterator[dict[str
     gateway = request.getfixturevalue("pinned_gateway")
     provider: StandInProvider = request.getfixturevalue("provider")
     usage = Usage(input_tokens=11, output_tokens=5)
+    if "embed" in request.node.name:
+        yield {**options, "base_url": gateway.base_url, "custom_host": provider.url}
+        return
     provider.script(
         Reply(tool_calls=(ToolCall("weather", {"city": "Zürich"}),), usage=usage)
         if "tool" in request.node.name
@@ -96,6 +109,19 @@ def test_tool_call(name: str, route: dict[str, Any]) -> None:
     assert [(call["name"], call["args"]) for call in answer.tool_calls] == [("weather", {"city": "Zürich"})]
 
 
+@pytest.mark.vcr
+@pytest.mark.parametrize("provider_id", EMBEDDINGS)
+def test_embed(provider_id: str, route: dict[str, Any]) -> None:
+    row = Catalogue.default().provider(provider_id)
+    secrets = {key: SECRET for key, option in row.options.items() if option.secret and "role" not in key}
+    key = {"provider_options": secrets} if row.auth == "aws" else {"api_key": SECRET}
+    embeddings = PortkeyEmbeddings(
+        model=EMBEDDINGS[provider_id], provider=provider_id, max_concurrency=1, **key, **route
+    )
+    assert embeddings.embed_documents(["Blue sky.", "Red earth."]) == [vector("Blue sky."), vector("Red earth.")]
+    assert embeddings.embed_query("Why is the sky blue?") == vector("Why is the sky blue?")
+
+
 class TestCassettes:
     @pytest.mark.parametrize("path", sorted(CASSETTES.glob("**/*.yaml")), ids=lambda path: path.stem)
     def test_hold_no_secret(self, path: Path) -> None:
@@ -106,9 +132,10 @@ class TestCassettes:
                 if header.lower() not in SAFE_HEADERS:
                     assert values == [SCRUBBED], header
 
-    def test_are_there_for_every_seed_model(self) -> None:
+    def test_are_there_for_every_model(self) -> None:
         names = {path.stem for path in CASSETTES.glob("*.yaml")}
         expected = {
             f"{test}[{name}]" for test in ("test_invoke", "test_stream", "test_tool_call") for name in SEED_NAMES
         }
+        expected |= {f"test_embed[{name}]" for name in EMBEDDINGS}
         assert names == expected
