@@ -39,6 +39,7 @@ from langchain_pollinations_portkey.errors import (
 )
 from langchain_pollinations_portkey.notices import LossWarning, SecurityWarning
 from langchain_pollinations_portkey.testing import Failure, Reply, StandInProvider
+from tests.copies import COPIES
 
 
 @pytest.fixture
@@ -347,15 +348,6 @@ def test_a_key_over_plain_http_beyond_this_machine_is_told_once():
 
 
 # ---------------------------------------------------------------------- copies
-
-
-COPIES = {
-    "copy": copy.copy,
-    "deepcopy": copy.deepcopy,
-    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
-    "model_copy": lambda model: model.model_copy(),
-    "deep model_copy": lambda model: model.model_copy(deep=True),
-}
 
 
 @pytest.mark.parametrize("used", [False, True])

@@ -6,7 +6,6 @@ The stand-in provider speaks OpenAI's wire at any path, so it stands where the g
 from __future__ import annotations
 
 import asyncio
-import copy
 import json
 import logging
 import pickle
@@ -38,6 +37,7 @@ from langchain_pollinations_portkey.errors import (
 from langchain_pollinations_portkey.notices import LossWarning
 from langchain_pollinations_portkey.testing import Failure, RawAnswer, StandInProvider
 from langchain_pollinations_portkey.testing.wires.embeddings import vector
+from tests.copies import COPIES
 
 
 @pytest.fixture
@@ -308,15 +308,31 @@ def test_tokens_are_in_the_debug_log(make, provider, caplog):
     assert any("2 embeddings, " in record.getMessage() for record in caplog.records)
 
 
-# ---------------------------------------------------------------------- copies
+@pytest.mark.parametrize(
+    ("arguments", "headers"),
+    [
+        ({"model": "@our-embeddings/e"}, {"x-portkey-provider": "@our-embeddings"}),
+        ({"model": "openai/e", "api_key": "sk-1"}, {"x-portkey-provider": "openai", "authorization": "Bearer sk-1"}),
+        ({"model": "openai/e", "portkey_config": "pc-1"}, {"x-portkey-config": "pc-1"}),
+        ({"model": "openai/e", "default_headers": {"x-portkey-config": "pc-1"}}, {"x-portkey-config": "pc-1"}),
+    ],
+)
+def test_the_hosted_portkey(arguments, headers):
+    asked: list[httpx.Request] = []
+    answer = {"data": [{"index": 0, "embedding": [1.0]}]}
+    client = httpx.Client(
+        transport=httpx.MockTransport(lambda request: asked.append(request) or httpx.Response(200, json=answer))
+    )
+    model = PortkeyEmbeddings(
+        base_url="https://api.portkey.ai/v1", portkey_api_key="pk-1", http_client=client, max_retries=0, **arguments
+    )
+    assert model.embed_query("one") == [1.0]
+    assert [str(request.url) for request in asked] == ["https://api.portkey.ai/v1/embeddings"]
+    expected = {"x-portkey-api-key": "pk-1", **headers}
+    assert {name: asked[0].headers.get(name) for name in expected} == expected
 
-COPIES = {
-    "copy": copy.copy,
-    "deepcopy": copy.deepcopy,
-    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
-    "model_copy": lambda model: model.model_copy(),
-    "deep model_copy": lambda model: model.model_copy(deep=True),
-}
+
+# ---------------------------------------------------------------------- copies
 
 
 @pytest.mark.parametrize("used", [False, True])

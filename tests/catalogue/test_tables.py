@@ -18,13 +18,14 @@ from langchain_pollinations_portkey.catalogue import (
     RetiredModelWarning,
     retirement_notice,
 )
+from langchain_pollinations_portkey.catalogue.entries import EMBEDDING_OPTIONS
 from langchain_pollinations_portkey.catalogue.reading import read_models, read_providers
 
 REQUIRED = [
     "openai", "azure-openai", "azure-ai", "anthropic", "bedrock", "google", "vertex-ai", "mistral-ai",
     "together-ai", "groq", "fireworks-ai", "openrouter", "deepseek", "perplexity-ai", "cohere", "x-ai",
     "cerebras", "ollama", "huggingface", "deepinfra", "nebius", "sambanova", "moonshot", "novita-ai",
-    "dashscope", "z-ai", "lambda", "github",
+    "dashscope", "z-ai", "lambda", "github", "voyage", "jina", "nomic",
 ]  # fmt: skip
 
 ALIASES = {
@@ -114,6 +115,12 @@ def test_quirks_are_consistent(row):
     assert all(kind.startswith(("json_", "stream_", "both_")) for kind in quirks.losses)
     assert all(text.endswith(".") and "\n" not in text for text in quirks.losses.values())
     assert not row.variants or row.id in PROVIDERS
+    assert quirks.embedding_options <= EMBEDDING_OPTIONS
+    assert quirks.embeddings != "none" or quirks.chat
+    assert quirks.embedding_query.keys() == quirks.embedding_document.keys() <= quirks.embedding_options
+    assert not quirks.embedding_base64 or "encoding_format" in quirks.embedding_options
+    assert quirks.embedding_inputs > 0
+    assert quirks.embedding_tokens is None or quirks.embedding_tokens > 0
 
 
 @pytest.mark.parametrize(
@@ -132,7 +139,13 @@ def test_quirks_are_consistent(row):
         ("google/x", {"embeddings": "single", "streams_break_on_plain_build": False, "pdf": "image_url"}),
         ("bedrock/x", {"image_urls": False, "streams_break_on_plain_build": False, "cache_control": False}),
         ("bedrock/amazon.titan-embed-text-v2:0", {"embeddings": "single"}),
-        ("bedrock/cohere.embed-english-v3", {"embeddings": "list"}),
+        ("bedrock/cohere.embed-english-v3", {"embeddings": "list", "embedding_inputs": 96}),
+        ("bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0", {"embeddings": "none"}),
+        ("bedrock/amazon.nova-2-multimodal-embeddings-v1:0", {"embeddings": "none"}),
+        ("vertex/text-embedding-005", {"embeddings": "list", "embedding_inputs": 250}),
+        ("vertex/gemini-embedding-001", {"embeddings": "single"}),
+        ("vertex/anthropic.x", {"embeddings": "none"}),
+        ("voyage/x", {"chat": False, "embeddings": "list"}),
         ("together/x", {"requires_max_tokens": True, "read_streams_as_json": "with_tools"}),
         ("groq/x", {"read_streams_as_json": "with_reasoning", "embeddings": "none"}),
         ("deepseek/x", {"read_through_stream": True, "structured_output": "json_mode"}),
