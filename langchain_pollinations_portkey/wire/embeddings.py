@@ -6,7 +6,6 @@ on differs more than for chat: the provider's row says what, and what is lost is
 
 from __future__ import annotations
 
-import base64
 import binascii
 import math
 import sys
@@ -183,7 +182,7 @@ def _vector(value: Any, index: int) -> list[float]:
     numbers = _decoded(value) if isinstance(value, str) else value
     if not isinstance(numbers, list) or not numbers:
         raise PortkeyInvalidResponseError(f"The embedding at index {index} is empty or no list of numbers.")
-    kinds = set(map(type, numbers))
+    kinds = {float} if numbers is not value else set(map(type, numbers))
     if kinds != {float}:
         if not kinds <= {float, int}:
             raise PortkeyInvalidResponseError(f"The embedding at index {index} holds something that is no number.")
@@ -196,8 +195,8 @@ def _vector(value: Any, index: int) -> list[float]:
 def _decoded(text: str) -> list[float] | None:
     """The numbers in base64 of little-endian 32-bit floats, `None` if it is none."""
     try:
-        numbers = array("f", base64.b64decode(text, validate=True))
-    except (binascii.Error, ValueError):  # not base64; no multiple of four bytes
+        numbers = array("f", binascii.a2b_base64(text, strict_mode=True))
+    except ValueError:  # not base64, or no multiple of four bytes
         return None
     if sys.byteorder == "big":
         numbers.byteswap()
