@@ -63,7 +63,7 @@ class PortkeyEmbeddings(GatewayModel, Serializable, Embeddings):
     """The length of the vectors, for models that can shorten them."""
 
     encoding_format: Literal["float", "base64"] | None = None
-    """How vectors travel: `"base64"` is a third of the size, and the default where it is known to arrive. They are
+    """How vectors travel: `"base64"` is a quarter of the size, and the default where it is known to arrive. They are
     lists of floats here in either case."""
 
     chunk_size: int | None = Field(default=None, gt=0)
@@ -100,7 +100,8 @@ class PortkeyEmbeddings(GatewayModel, Serializable, Embeddings):
 
         Args:
             texts: The texts; none of them empty.
-            **options: Options of this call: any field of the class, or a parameter of the request.
+            **options: For this call: a parameter of the request, `chunk_size`, `max_concurrency`, `show_progress`, or
+                what says whom to ask and how (`model`, `api_key`, `timeout`, ...).
 
         Returns:
             One vector per text, in their order.
@@ -121,7 +122,8 @@ class PortkeyEmbeddings(GatewayModel, Serializable, Embeddings):
 
         Args:
             text: The text; not empty.
-            **options: Options of this call: any field of the class, or a parameter of the request.
+            **options: For this call: a parameter of the request, `chunk_size`, `max_concurrency`, `show_progress`, or
+                what says whom to ask and how (`model`, `api_key`, `timeout`, ...).
 
         Raises:
             PortkeyError: The call cannot be made, or the request failed.

@@ -114,7 +114,7 @@ class Quirks:
         embeddings: Whether a request takes a list of inputs, or a single one; `none` where there are none.
         embeddings_break_on_plain_build: Embeddings fail on a gateway installed without pinned dependencies.
         embedding_options: Parameters that the gateway hands on.
-        embedding_base64: Whether vectors are asked for as base64 by default, which is a third of the size.
+        embedding_base64: Whether vectors are asked for as base64 by default, which is a quarter of the size.
         embedding_query: Parameters that say that the input is a query.
         embedding_document: Parameters that say that the inputs are documents.
         embedding_inputs: Most inputs of one request; where no source says how many, as few as Cohere takes.
