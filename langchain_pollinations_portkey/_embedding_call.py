@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from langchain_core.runnables.config import ContextThreadPoolExecutor
 
 from langchain_pollinations_portkey._operations import arun, run
 from langchain_pollinations_portkey._sending import GatewaySending
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError, PortkeyInvalidResponseError, readable
+from langchain_pollinations_portkey.gateway.http import Answer
 from langchain_pollinations_portkey.notices import tell
 from langchain_pollinations_portkey.wire.embeddings import (
     EmbeddingRequests,
@@ -25,9 +26,6 @@ from langchain_pollinations_portkey.wire.embeddings import (
     read_vectors,
     tokens_of,
 )
-
-if TYPE_CHECKING:
-    import httpx
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +113,7 @@ class EmbeddingCall:
         return self._read(sending, await arun(sending.open(), sending.transport), count)
 
     @staticmethod
-    def _read(sending: GatewaySending, response: httpx.Response, count: int) -> Vectors:
+    def _read(sending: GatewaySending, response: Answer, count: int) -> Vectors:
         body = sending.decode(response.content)
         try:
             with readable(PortkeyInvalidResponseError):

@@ -118,7 +118,6 @@ class TestChatModels:
         assert model.model_name == "portkey-gpt4"
 
 
-@pytest.mark.skipif(not hasattr(package, "PortkeyEmbeddings"), reason="PortkeyEmbeddings is not there yet")
 @pytest.mark.parametrize(
     "arguments",
     [
