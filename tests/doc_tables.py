@@ -1,0 +1,202 @@
+"""The tables of docs/ that repeat what the code says: written from it, and compared with it by `test_docs.py`.
+
+A table stands in its page between `<!-- table: name -->` and `<!-- /table -->`. After a change of the code:
+
+    .venv/bin/python -m tests.doc_tables
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from langchain_pollinations_portkey import ChatPollinations, ChatPortkey
+from langchain_pollinations_portkey.catalogue import Catalogue, Provider
+from langchain_pollinations_portkey.catalogue.entries import Quirks
+
+DOCS = Path(__file__).parent.parent / "docs"
+PLACE = re.compile(r"(<!-- table: ([a-z-]+) -->\n\n)(.*?)(\n\n<!-- /table -->)", re.DOTALL)
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table in Markdown."""
+    head = list(head)
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell or " " for cell in line) + " |" for line in lines)
+
+
+def code(*words: str) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+# ------------------------------------------------------------------ options
+
+
+def own_fields(kind: Any) -> dict[str, FieldInfo]:
+    """The fields of a class that are ours; LangChain's are told about elsewhere."""
+    return {name: info for name, info in kind.model_fields.items() if name not in BaseChatModel.model_fields}
+
+
+def docstrings(kind: type) -> dict[str, str]:
+    """What stands below the fields of a class in its source, each on one line."""
+    found: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        if not base.__module__.startswith("langchain_pollinations_portkey"):
+            continue
+        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        assert isinstance(tree, ast.ClassDef)
+        for one, other in zip(tree.body, tree.body[1:], strict=False):
+            if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name) and isinstance(other, ast.Expr):
+                assert isinstance(other.value, ast.Constant)
+                found[one.target.id] = " ".join(str(other.value.value).split())
+    return found
+
+
+def _default(info: FieldInfo) -> str:
+    if info.default_factory in (dict, list):
+        return f"`{info.default_factory()}`"  # type: ignore[call-arg,misc]
+    if info.default_factory is not None:
+        return "environment"
+    return "" if info.default in (PydanticUndefined, "") else f"`{info.default!r}`"
+
+
+def options(kind: Any) -> str:
+    """Every argument of a constructor, its default and what its docstring says."""
+    said = docstrings(kind)
+    rows = [
+        (code(*([info.alias] if info.alias else []), name), _default(info), said[name].replace("|", "\\|"))
+        for name, info in own_fields(kind).items()
+    ]
+    return table(("Argument", "Default", "Meaning"), rows)
+
+
+def pollinations_options() -> str:
+    """The arguments that `ChatPollinations` has and `ChatPortkey` has not."""
+    said = docstrings(ChatPollinations)
+    rows = [
+        (code(*([info.alias] if info.alias else []), name), _default(info), said[name])
+        for name, info in own_fields(ChatPollinations).items()
+        if name not in ChatPortkey.model_fields
+    ]
+    return table(("Argument", "Default", "Meaning"), rows)
+
+
+# ------------------------------------------------------------------ models and providers
+
+
+def models() -> str:
+    """The catalogue."""
+    catalogue = Catalogue.default()
+    rows = [
+        (f"`{row.name}`", catalogue.provider(row.provider).title, f"`{row.model}`", row.retired or "")
+        for row in catalogue.models()
+    ]
+    return table(("Name", "Provider", "Model", "Retired there"), rows)
+
+
+def providers() -> str:
+    """How providers are named and what they want to know."""
+    rows = []
+    for row in Catalogue.default().providers():
+        settings = [option for option in row.options.values() if option.required or option.secret or option.variables]
+        rows.append(
+            (
+                row.title,
+                code(row.id, *row.aliases),
+                code(*row.key_variables) or "none",
+                "; ".join(
+                    f"`{option.key}`"
+                    + (" (required)" if option.required else "")
+                    + (f": {code(*option.variables)}" if option.variables else "")
+                    for option in settings
+                ),
+            )
+        )
+    return table(("Provider", "Written as", "Key, from", "`provider_options`, from"), rows)
+
+
+_VARIANTS = {"bedrock": ("*anthropic.claude*", "*amazon.nova*"), "vertex-ai": ("anthropic.*",)}
+"""Families of models that a provider is told other things for; the rest differs in small things only."""
+
+_FAMILIES = {"*anthropic.claude*": "Claude", "*amazon.nova*": "Nova", "anthropic.*": "Claude"}
+
+
+def _rows() -> Iterable[tuple[str, Quirks]]:
+    for provider in Catalogue.default().providers():
+        families = _VARIANTS.get(provider.id, ())
+        variants: dict[str, Provider] = dict(provider.variants)
+        for glob in families:
+            yield f"{provider.title}: {_FAMILIES[glob]}", variants[glob].quirks
+        yield f"{provider.title}: other models" if families else provider.title, provider.quirks
+
+
+def _tools(quirks: Quirks) -> str:
+    if "tools" in quirks.drops:
+        return ""
+    if not quirks.tool_results:
+        return "calls, not results"
+    return "✓" if "function" in quirks.tool_choices else "✓, no `tool_choice`"
+
+
+def arrivals() -> str:
+    """What of a request arrives at each provider behind the gateway."""
+    rows = []
+    for title, quirks in _rows():
+        asked = [name for name in ("thinking", "reasoning_effort") if name not in quirks.drops]
+        rows.append(
+            (
+                title,
+                _tools(quirks),
+                "" if quirks.structured_output == "none" else f"`{quirks.structured_output}`",
+                "URL or bytes" if quirks.image_urls else "bytes",
+                "" if quirks.pdf == "none" else "✓",
+                "✓" if quirks.audio else "",
+                "✓" if quirks.video else "",
+                code(*asked),
+                "✓" if quirks.thinking_replay else "",
+                "✓" if quirks.cache_control else "",
+            )
+        )
+    head = (
+        "Provider",
+        "Tools",
+        "Structured output by",
+        "Images",
+        "PDF",
+        "Audio",
+        "Video",
+        "Thinking asked by",
+        "Signed thinking back",
+        "Cache breakpoints",
+    )
+    return table(head, rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "options-chatportkey": lambda: options(ChatPortkey),
+    "options-chatpollinations": pollinations_options,
+    "models": models,
+    "providers": providers,
+    "arrivals": arrivals,
+}
+
+
+def written(page: str) -> str:
+    """A page with its tables as the code has them."""
+    return PLACE.sub(lambda found: found[1] + TABLES[found[2]]() + found[4], page)
+
+
+if __name__ == "__main__":
+    for path in sorted(DOCS.glob("**/*.md")):
+        text = path.read_text(encoding="utf-8")
+        if written(text) != text:
+            path.write_text(written(text), encoding="utf-8")
