@@ -19,7 +19,7 @@ from langchain_core.language_models import BaseChatModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from langchain_pollinations_portkey import ChatPollinations, ChatPortkey
+from langchain_pollinations_portkey import ChatPollinations, ChatPortkey, _options
 from langchain_pollinations_portkey.catalogue import Catalogue, Provider
 from langchain_pollinations_portkey.catalogue.entries import Quirks
 
@@ -69,25 +69,22 @@ def _default(info: FieldInfo) -> str:
     return "" if info.default in (PydanticUndefined, "") else f"`{info.default!r}`"
 
 
-def options(kind: Any) -> str:
-    """Every argument of a constructor, its default and what its docstring says."""
+def options(kind: Any, *, beside: Any = None) -> str:
+    """Every argument of a constructor, its default, whether a call takes it too, and what its docstring says.
+
+    Args:
+        kind: The class.
+        beside: A class whose arguments are left out.
+    """
     said = docstrings(kind)
-    rows = [
-        (code(*([info.alias] if info.alias else []), name), _default(info), said[name].replace("|", "\\|"))
-        for name, info in own_fields(kind).items()
-    ]
-    return table(("Argument", "Default", "Meaning"), rows)
-
-
-def pollinations_options() -> str:
-    """The arguments that `ChatPollinations` has and `ChatPortkey` has not."""
-    said = docstrings(ChatPollinations)
-    rows = [
-        (code(*([info.alias] if info.alias else []), name), _default(info), said[name])
-        for name, info in own_fields(ChatPollinations).items()
-        if name not in ChatPortkey.model_fields
-    ]
-    return table(("Argument", "Default", "Meaning"), rows)
+    of_a_call = kind.body_options | _options.ROUTE_OPTIONS | _options._OTHER_NAMES.keys()
+    rows = []
+    for name, info in own_fields(kind).items():
+        if beside is None or name not in beside.model_fields:
+            names = [info.alias, name] if info.alias else [name]
+            in_a_call = "✓" if of_a_call & set(names) else ""
+            rows.append((code(*names), _default(info), in_a_call, said[name].replace("|", "\\|")))
+    return table(("Argument", "Default", "In a call", "Meaning"), rows)
 
 
 # ------------------------------------------------------------------ models and providers
@@ -183,7 +180,7 @@ def arrivals() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "options-chatportkey": lambda: options(ChatPortkey),
-    "options-chatpollinations": pollinations_options,
+    "options-chatpollinations": lambda: options(ChatPollinations, beside=ChatPortkey),
     "models": models,
     "providers": providers,
     "arrivals": arrivals,
