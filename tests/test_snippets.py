@@ -6,7 +6,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from langchain_pollinations_portkey.gateway.local import LocalGateway
 from langchain_pollinations_portkey.notices import PortkeyWarning
 from langchain_pollinations_portkey.testing import StandInProvider
 from tests.conftest import GATEWAYS, ROOT
-from tests.snippets import PAGES, blocks, commands, page_id
+from tests.snippets import PAGES, PYPROJECT, blocks, commands, page_id
 
 pytestmark = [
     pytest.mark.gateway,
@@ -131,7 +130,6 @@ def test_the_table_of_the_readme_is_the_catalogue() -> None:
 
 # ------------------------------------------------------------------ what console lines name
 
-PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
 SOURCES = "\n".join(
     path.read_text(encoding="utf-8")
