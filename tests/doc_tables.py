@@ -19,7 +19,8 @@ from langchain_core.language_models import BaseChatModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from langchain_pollinations_portkey import ChatPollinations, ChatPortkey, _options
+from langchain_pollinations_portkey import ChatPollinations, ChatPortkey, PortkeyEmbeddings, _options
+from langchain_pollinations_portkey import embeddings as embeddings_module
 from langchain_pollinations_portkey.catalogue import Catalogue, Provider
 from langchain_pollinations_portkey.catalogue.entries import Quirks
 
@@ -78,6 +79,8 @@ def options(kind: Any, *, beside: Any = None) -> str:
     """
     said = docstrings(kind)
     of_a_call = kind.body_options | _options.ROUTE_OPTIONS | _options._OTHER_NAMES.keys()
+    if kind is PortkeyEmbeddings:
+        of_a_call = of_a_call | set(embeddings_module._OWN_OPTIONS)
     rows = []
     for name, info in own_fields(kind).items():
         if beside is None or name not in beside.model_fields:
@@ -129,6 +132,8 @@ _FAMILIES = {"*anthropic.claude*": "Claude", "*amazon.nova*": "Nova", "anthropic
 
 def _rows() -> Iterable[tuple[str, Quirks]]:
     for provider in Catalogue.default().providers():
+        if not provider.quirks.chat:
+            continue
         families = _VARIANTS.get(provider.id, ())
         variants: dict[str, Provider] = dict(provider.variants)
         for glob in families:
@@ -178,12 +183,53 @@ def arrivals() -> str:
     return table(head, rows)
 
 
+def _embedding_rows() -> Iterable[tuple[str, Quirks]]:
+    """Providers with embeddings, and those of their models that are asked in another way."""
+    for provider in Catalogue.default().providers():
+        others = [
+            (glob, row.quirks) for glob, row in provider.variants if _asked(row.quirks) != _asked(provider.quirks)
+        ]
+        for glob, quirks in others:
+            if quirks.embeddings != "none":
+                yield f"{provider.title}: `{glob}`", quirks
+        if provider.quirks.embeddings != "none":
+            yield f"{provider.title}: other models" if others else provider.title, provider.quirks
+
+
+def _asked(quirks: Quirks) -> tuple[object, ...]:
+    return (quirks.embeddings, quirks.embedding_inputs, quirks.embedding_options, quirks.embedding_query)
+
+
+def embeddings() -> str:
+    """How texts go to each provider that has embeddings, and what of a request arrives there."""
+    rows = []
+    for title, quirks in _embedding_rows():
+        single = quirks.embeddings == "single"
+        told = [
+            f"`{name}`: `{value}` or `{quirks.embedding_document[name]}`"
+            for name, value in quirks.embedding_query.items()
+        ]
+        rows.append(
+            (
+                title,
+                "1" if single else str(quirks.embedding_inputs),
+                "" if single or quirks.embedding_tokens is None else f"{quirks.embedding_tokens:,}",
+                ", ".join(told),
+                code(*sorted(quirks.embedding_options)),
+            )
+        )
+    head = ("Provider", "Texts in a request", "Tokens in a request", "Query or document told by", "What arrives")
+    return table(head, rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "options-chatportkey": lambda: options(ChatPortkey),
     "options-chatpollinations": lambda: options(ChatPollinations, beside=ChatPortkey),
     "models": models,
     "providers": providers,
     "arrivals": arrivals,
+    "embeddings": embeddings,
+    "options-portkeyembeddings": lambda: options(PortkeyEmbeddings),
 }
 
 
