@@ -7,8 +7,8 @@ taking one and putting it back costs the same however many there are. A semaphor
 
 Whoever opens an exchange holds a place until the exchange is closed, whatever happens: an error and a cancellation
 close the connection and give the place back. A connection whose answer was not read to its end is never kept.
-The head of a request and its body are written in one go where the body is short: writing is a call of the system and
-a packet on the network, the dearest of what we do for a short request.
+What is done to the bytes on their way is in `network`, and chunked bodies, those of streams, are read by `chunked` as
+far as they are plain; the rest of HTTP is httpcore's and h11's.
 
 Connections may wait for `KEEPALIVE_SECONDS`. The longest idle ones lie at the bottom and are closed as others come
 back; one that the gateway has closed meanwhile is found out before a request is sent on it.
@@ -28,8 +28,14 @@ from typing import Any, Generic, TypeVar
 import httpcore
 import httpx
 
+from langchain_pollinations_portkey.gateway.chunked import ChunkedDecoder
+from langchain_pollinations_portkey.gateway.network import AsyncBackend, AsyncStream, Backend, Stream
+
 KEEPALIVE_SECONDS = 4.0
 """The gateway closes idle connections after five."""
+
+_backend = Backend()
+_async_backend = AsyncBackend()
 
 C = TypeVar("C", httpcore.HTTPConnection, httpcore.AsyncHTTPConnection)
 
@@ -109,113 +115,50 @@ def _key(origin: httpcore.Origin) -> _Key:
     return (origin.scheme, origin.host, origin.port)  # httpcore's own class cannot be hashed
 
 
-_JOINED = 1 << 16
-"""Up to this size a body is copied behind the head; a longer one is written by itself."""
+_READ = 1 << 16
+"""Bytes to read at once, as httpcore does."""
 
 
-class _Held:
-    """What has been written of a request and not been sent: its head, until the next step."""
-
-    def __init__(self) -> None:
-        self._head = b""
-
-    def before(self, data: bytes) -> tuple[bytes, ...]:
-        """What to send now that `data` is to be written; nothing yet if it is the head."""
-        if self._head:
-            head, self._head = self._head, b""
-            return (head + data,) if len(data) <= _JOINED else (head, data)
-        if data.endswith(b"\r\n\r\n"):
-            self._head = data
-            return ()
-        return (data,)
-
-    def rest(self) -> bytes:
-        """What has to be sent before anything can be read."""
-        head, self._head = self._head, b""
-        return head
+def _is_chunked(answer: httpcore.Response) -> bool:
+    """Whether h11 would take the body for chunked."""
+    if answer.status in (204, 304) or answer.extensions["http_version"] != b"HTTP/1.1":
+        return False
+    return any(name.lower() == b"transfer-encoding" for name, _ in answer.headers)
 
 
-class _Stream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
-        self._inner = inner
-        self._held = _Held()
+def _end(decoder: ChunkedDecoder, stream: Stream | AsyncStream) -> None:
+    """Leave the rest of a body to httpcore.
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        if rest := self._held.rest():
-            self._inner.write(rest, timeout)
-        return self._inner.read(max_bytes, timeout)
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        for data in self._held.before(buffer):
-            self._inner.write(data, timeout)
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, timeout))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
-
-
-class _Backend(httpcore.SyncBackend):
-    def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
-        return _Stream(super().connect_tcp(*args, **kwargs))
-
-
-class _AsyncStream(httpcore.AsyncNetworkStream):
-    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
-        self._inner = inner
-        self._held = _Held()
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        if rest := self._held.rest():
-            await self._inner.write(rest, timeout)
-        return await self._inner.read(max_bytes, timeout)
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        for data in self._held.before(buffer):
-            await self._inner.write(data, timeout)
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109
-    ) -> httpcore.AsyncNetworkStream:
-        return _AsyncStream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
-
-
-class _AsyncBackend(httpcore.AnyIOBackend):
-    async def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
-        return _AsyncStream(await super().connect_tcp(*args, **kwargs))
-
-
-_backend = _Backend()
-_async_backend = _AsyncBackend()
+    Raises:
+        httpcore.RemoteProtocolError: It is broken.
+    """
+    if decoder.left is None:
+        raise httpcore.RemoteProtocolError(decoder.problem)
+    stream.put_back(decoder.left)
 
 
 class Exchange(httpx.SyncByteStream):
     """A request that was sent and its answer, whose body it gives. To be closed, which gives the connection back."""
 
-    def __init__(self, owner: Connections, connection: httpcore.HTTPConnection, answer: httpcore.Response) -> None:
+    def __init__(
+        self, owner: Connections, connection: httpcore.HTTPConnection, answer: httpcore.Response, limits: Any
+    ) -> None:
         self._owner = owner
         self._connection: httpcore.HTTPConnection | None = connection
+        self._limits = limits
         self.answer = answer
 
     def __iter__(self) -> Iterator[bytes]:
+        stream = self.answer.extensions["network_stream"]
+        if isinstance(stream, Stream) and stream.body_begins and _is_chunked(self.answer):
+            timeout, decoder = self._limits.get("read"), ChunkedDecoder()
+            while decoder.goes_on:
+                if data := decoder.feed(stream.read(_READ, timeout)):
+                    yield data
+            _end(decoder, stream)
         body = self.answer.stream
         assert isinstance(body, Iterable)  # noqa: S101  # for mypy: the other kind is that of asynchronous connections
-        return iter(body)
+        yield from body
 
     def close(self) -> None:
         """Give the connection back, or close it if there is more of the answer."""
@@ -252,7 +195,7 @@ class Connections:
         connection = None
         try:
             connection = self._connection(request.url.origin)
-            return Exchange(self, connection, connection.handle_request(request))
+            return Exchange(self, connection, connection.handle_request(request), limits)
         except BaseException:
             self.give_back(connection)
             raise
@@ -287,15 +230,24 @@ class AsyncExchange(httpx.AsyncByteStream):
     """An `Exchange` in an event loop."""
 
     def __init__(
-        self, owner: AsyncConnections, connection: httpcore.AsyncHTTPConnection, answer: httpcore.Response
+        self, owner: AsyncConnections, connection: httpcore.AsyncHTTPConnection, answer: httpcore.Response, limits: Any
     ) -> None:
         self._owner = owner
         self._connection: httpcore.AsyncHTTPConnection | None = connection
+        self._limits = limits
         self.answer = answer
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        stream = self.answer.extensions["network_stream"]
+        if isinstance(stream, AsyncStream) and stream.body_begins and _is_chunked(self.answer):
+            timeout, decoder = self._limits.get("read"), ChunkedDecoder()
+            while decoder.goes_on:
+                if data := decoder.feed(await stream.read(_READ, timeout)):
+                    yield data
+            _end(decoder, stream)
         body: Any = self.answer.stream
-        return aiter(body)
+        async for data in body:
+            yield data
 
     async def aclose(self) -> None:
         """Give the connection back, or close it if there is more of the answer."""
@@ -326,11 +278,12 @@ class AsyncConnections:
         Raises:
             httpcore.PoolTimeout: All connections were in use.
         """
-        await self._take_place(request.extensions["timeout"])
+        limits = request.extensions["timeout"]
+        await self._take_place(limits)
         connection = None
         try:
             connection = await self._connection(request.url.origin)
-            return AsyncExchange(self, connection, await connection.handle_async_request(request))
+            return AsyncExchange(self, connection, await connection.handle_async_request(request), limits)
         except BaseException:
             await self.give_back(connection)
             raise
