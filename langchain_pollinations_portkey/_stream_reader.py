@@ -21,6 +21,7 @@ from langchain_pollinations_portkey.errors import (
 )
 from langchain_pollinations_portkey.gateway.http import Answer, detached
 from langchain_pollinations_portkey.wire.chat.emulation import StreamUnwrapper
+from langchain_pollinations_portkey.wire.chat.repeats import Frame
 from langchain_pollinations_portkey.wire.chat.stream import StreamAssembler, chunks_of_result
 from langchain_pollinations_portkey.wire.losses import reasons_for_break
 from langchain_pollinations_portkey.wire.sse import SSEDecoder
@@ -56,6 +57,8 @@ class StreamReader:
         tool = call.answered_chat().emulated_tool
         self._unwrapper = None if tool is None else StreamUnwrapper(tool)
         self._decoder = SSEDecoder()
+        self._frame = Frame()
+        self._last: tuple[bytes, dict[str, Any]] | None = None  # an event that the next one may repeat
         self._begun = False
         self._whole: list[bytes] | None = None  # the pieces of a body that is one JSON document
         self._given: list[AIMessageChunk] = []  # as they were given; LangChain changes what its chunks hold
@@ -79,9 +82,15 @@ class StreamReader:
             return self._event(events[0])
         return self._events(events)
 
-    def _events(self, events: list[bytes]) -> Iterator[ChatGenerationChunk]:
-        for event in events:
-            yield from self._event(event)
+    def _events(self, events: Iterable[bytes]) -> Iterator[ChatGenerationChunk]:
+        fit, note = self._frame.fit, self._given.append
+        for data in events:
+            chunk = fit(data)
+            if chunk is None:
+                yield from self._read_event(data)
+            else:
+                note(chunk.message)  # type: ignore[arg-type]
+                yield chunk
 
     def finish(self) -> Iterator[ChatGenerationChunk]:
         """Take the end of the body."""
@@ -133,6 +142,17 @@ class StreamReader:
         return last
 
     def _event(self, data: bytes) -> Iterable[ChatGenerationChunk]:
+        chunk = self._frame.fit(data)
+        return self._read_event(data) if chunk is None else self._noted([chunk])
+
+    def _read_event(self, data: bytes) -> Iterable[ChatGenerationChunk]:
+        """Take an event that is not like the last one."""
+        last, self._last = self._last, None
+        if last is not None and (repeat := self._assembler.repeat_of(last[1])) is not None:
+            chunk = self._frame.fit(data) if self._frame.make(*last, repeat, data) else None
+            if chunk is not None:
+                return self._noted([chunk])
+        to_be_framed = self._frame.forget()
         if data == b"[DONE]":
             return []  # not the end for sure: some send more, and some never send it
         try:
@@ -143,9 +163,13 @@ class StreamReader:
             return []
         if "hook_results" in event:
             event = self._sending.without_check(event)
-        if self._unwrapper is None:
-            return self._assemble(event)
-        return self._unwrap(self._unwrapper, event)
+            to_be_framed = False
+        if self._unwrapper is not None:
+            return self._unwrap(self._unwrapper, event)
+        chunks = self._assemble(event)
+        if to_be_framed:
+            self._last = data, event
+        return chunks
 
     def _unwrap(self, unwrapper: StreamUnwrapper, event: Mapping[str, Any]) -> Iterator[ChatGenerationChunk]:
         for changed in unwrapper.feed(event):

@@ -115,8 +115,8 @@ def _key(origin: httpcore.Origin) -> _Key:
     return (origin.scheme, origin.host, origin.port)  # httpcore's own class cannot be hashed
 
 
-_READ = 1 << 16
-"""Bytes to read at once, as httpcore does."""
+_READ_FIRST, _READ = 1 << 11, 1 << 16
+"""Bytes to read at once: few at first, so that the first event does not wait for those behind it to be taken apart."""
 
 
 def _is_chunked(answer: httpcore.Response) -> bool:
@@ -151,10 +151,11 @@ class Exchange(httpx.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         stream = self.answer.extensions["network_stream"]
         if isinstance(stream, Stream) and stream.body_begins and _is_chunked(self.answer):
-            timeout, decoder = self._limits.get("read"), ChunkedDecoder()
+            timeout, decoder, size = self._limits.get("read"), ChunkedDecoder(), _READ_FIRST
             while decoder.goes_on:
-                if data := decoder.feed(stream.read(_READ, timeout)):
+                if data := decoder.feed(stream.read(size, timeout)):
                     yield data
+                size = _READ
             _end(decoder, stream)
         body = self.answer.stream
         assert isinstance(body, Iterable)  # noqa: S101  # for mypy: the other kind is that of asynchronous connections
@@ -240,10 +241,11 @@ class AsyncExchange(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         stream = self.answer.extensions["network_stream"]
         if isinstance(stream, AsyncStream) and stream.body_begins and _is_chunked(self.answer):
-            timeout, decoder = self._limits.get("read"), ChunkedDecoder()
+            timeout, decoder, size = self._limits.get("read"), ChunkedDecoder(), _READ_FIRST
             while decoder.goes_on:
-                if data := decoder.feed(await stream.read(_READ, timeout)):
+                if data := decoder.feed(await stream.read(size, timeout)):
                     yield data
+                size = _READ
             _end(decoder, stream)
         body: Any = self.answer.stream
         async for data in body:

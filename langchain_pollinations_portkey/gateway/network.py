@@ -56,9 +56,9 @@ class _Received:
         self._head = b""
         self.body_begins = False
 
-    def take(self) -> bytes:
+    def take(self, max_bytes: int) -> bytes:
         """What was kept, or nothing."""
-        kept, self.kept = self.kept, b""
+        kept, self.kept = self.kept[:max_bytes], self.kept[max_bytes:]
         self.body_begins = False
         return kept
 
@@ -98,7 +98,7 @@ class Stream(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Bytes as they come; none at the end."""
-        if kept := self._received.take():
+        if kept := self._received.take(max_bytes):
             return kept
         if rest := self._held.rest():
             self._inner.write(rest, timeout)
@@ -153,7 +153,7 @@ class AsyncStream(httpcore.AsyncNetworkStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         """Bytes as they come; none at the end."""
-        if kept := self._received.take():
+        if kept := self._received.take(max_bytes):
             return kept
         if rest := self._held.rest():
             await self._inner.write(rest, timeout)

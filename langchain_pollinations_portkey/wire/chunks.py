@@ -13,19 +13,37 @@ begin so are left to LangChain.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
+from pydantic import BaseModel
 
 MODEL_PROVIDER = "portkey"
 """`response_metadata["model_provider"]`: the name under which our content-block translator is registered."""
 
 _BLANKS = " \t\n\r"
 _new = object.__new__
-_set = object.__setattr__
+
+
+def _setter(slot: str) -> Callable[[Any, Any], None]:
+    """What sets a slot of a pydantic model."""
+    descriptor = BaseModel.__dict__.get(slot)
+    set_it: Callable[[Any, Any], None] = getattr(descriptor, "__set__", partial(_set_by_name, slot))
+    return set_it
+
+
+def _set_by_name(slot: str, model: Any, value: Any) -> None:
+    object.__setattr__(model, slot, value)
+
+
+_set_fields = _setter("__dict__")
+_set_names = _setter("__pydantic_fields_set__")
+_set_extra = _setter("__pydantic_extra__")
+_set_private = _setter("__pydantic_private__")
 
 
 def make_chunk(
@@ -69,41 +87,57 @@ def _by_langchain(
     return ChatGenerationChunk(message=message)
 
 
+def text_chunk(text: str) -> ChatGenerationChunk:
+    """`make_chunk` for a piece of text and nothing else, which most chunks are."""
+    return _with_text(text) if _fast else _by_langchain(text, None, ())
+
+
 def _by_hand(
     text: str, additional_kwargs: dict[str, Any] | None, tool_call_chunks: Sequence[ToolCallChunk]
 ) -> ChatGenerationChunk:
-    fields_set = {"content", "additional_kwargs", "response_metadata", "tool_call_chunks"}
-    calls: list[ToolCallChunk] = []
-    invalid: list[dict[str, Any]] = []
+    if not (additional_kwargs or tool_call_chunks):
+        return _with_text(text)
+    chunk = _with_text(text)
+    message = chunk.message
+    if additional_kwargs:
+        message.__dict__["additional_kwargs"] = additional_kwargs.copy()
     if tool_call_chunks:
-        fields_set |= {"tool_calls", "invalid_tool_calls"}
-        for call in tool_call_chunks:
-            calls.append(call.copy())
-            args = call["args"]
-            invalid.append({"name": None, "args": args, "id": None, "error": None, "type": "invalid_tool_call"})
+        fields = message.__dict__
+        message.__pydantic_fields_set__.update(("tool_calls", "invalid_tool_calls"))
+        fields["tool_call_chunks"] = [call.copy() for call in tool_call_chunks]
+        fields["invalid_tool_calls"] = [
+            {"name": None, "args": call["args"], "id": None, "error": None, "type": "invalid_tool_call"}
+            for call in tool_call_chunks
+        ]
+    return chunk
+
+
+def _with_text(text: str) -> ChatGenerationChunk:
     message = _new(AIMessageChunk)
-    fields = {
-        "content": text,
-        "additional_kwargs": additional_kwargs.copy() if additional_kwargs else {},
-        "response_metadata": {"model_provider": MODEL_PROVIDER},
-        "type": "AIMessageChunk",
-        "name": None,
-        "id": None,
-        "tool_calls": [],
-        "invalid_tool_calls": invalid,
-        "usage_metadata": None,
-        "tool_call_chunks": calls,
-        "chunk_position": None,
-    }
-    _set(message, "__dict__", fields)
-    _set(message, "__pydantic_fields_set__", fields_set)
-    _set(message, "__pydantic_extra__", {})
-    _set(message, "__pydantic_private__", None)
+    _set_fields(
+        message,
+        {
+            "content": text,
+            "additional_kwargs": {},
+            "response_metadata": {"model_provider": MODEL_PROVIDER},
+            "type": "AIMessageChunk",
+            "name": None,
+            "id": None,
+            "tool_calls": [],
+            "invalid_tool_calls": [],
+            "usage_metadata": None,
+            "tool_call_chunks": [],
+            "chunk_position": None,
+        },
+    )
+    _set_names(message, {"content", "additional_kwargs", "response_metadata", "tool_call_chunks"})
+    _set_extra(message, {})
+    _set_private(message, None)
     chunk = _new(ChatGenerationChunk)
-    _set(chunk, "__dict__", {"text": text, "generation_info": None, "type": "ChatGenerationChunk", "message": message})
-    _set(chunk, "__pydantic_fields_set__", {"text", "message"})
-    _set(chunk, "__pydantic_extra__", None)
-    _set(chunk, "__pydantic_private__", None)
+    _set_fields(chunk, {"text": text, "generation_info": None, "type": "ChatGenerationChunk", "message": message})
+    _set_names(chunk, {"text", "message"})
+    _set_extra(chunk, None)
+    _set_private(chunk, None)
     return chunk
 
 

@@ -3,6 +3,7 @@
 Strategy: bytes are cut at line feeds and nowhere else, since JSON text may hold U+2028, U+0085 and other
 characters that `str.splitlines` (and httpx's `iter_lines`) take for line ends. A line that has not ended is
 kept as a list of pieces and joined once, so the cost is linear in the number of bytes however they are split.
+Nearly always a chunk is whole events of one line each, which are cut at the blank lines and looked at no further.
 Carriage returns are rare; only a chunk that has one pays for them. `event:`, `id:` and `retry:` lines carry
 nothing that the data does not say in this API, so they are read past, like comments.
 """
@@ -28,10 +29,18 @@ class SSEDecoder:
         """Take the next bytes and return the data of each event that they complete, in order."""
         if self._after_carriage_return or b"\r" in chunk:
             chunk = self._unify_line_ends(chunk)
-        if _is_one_event(chunk) and not self._partial and not self._data:
-            self._begun = True
-            return [chunk[6:-2]]
-        return self._lines(chunk)
+        end = chunk.rfind(b"\n\n") + 2
+        if self._data or end < 2:  # noqa: PLR2004  # the length of what was not found
+            return self._lines(chunk)
+        if self._partial:
+            end += sum(map(len, self._partial))
+            chunk = b"".join([*self._partial, chunk])
+            self._partial.clear()
+        events = chunk[6 : end - 2].split(b"\n\ndata: ")
+        if not chunk.startswith(b"data: ") or chunk.count(b"\n", 0, end) != 2 * len(events):
+            return self._lines(chunk)
+        self._begun = True
+        return events + self._lines(chunk[end:]) if end < len(chunk) else events
 
     def _lines(self, chunk: bytes) -> list[bytes]:
         lines = chunk.split(b"\n")
@@ -81,8 +90,3 @@ class SSEDecoder:
         if chunk:
             self._after_carriage_return = chunk.endswith(b"\r")
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-
-
-def _is_one_event(chunk: bytes) -> bool:
-    """Whether this is an event of one line and nothing else, as nearly always."""
-    return chunk.startswith(b"data: ") and chunk.endswith(b"\n\n") and chunk.find(b"\n") == len(chunk) - 2

@@ -31,7 +31,11 @@ class Canned(httpcore.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if not self._pieces and self._end is not None:
             raise self._end
-        return self._pieces.pop(0) if self._pieces else b""
+        if not self._pieces:
+            return b""
+        data = self._pieces[0]
+        self._pieces[:1] = [data[max_bytes:]] if data[max_bytes:] else []
+        return data[:max_bytes]
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         pass

@@ -10,7 +10,7 @@ from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 
 from langchain_pollinations_portkey.wire import chunks
-from langchain_pollinations_portkey.wire.chunks import make_chunk, state
+from langchain_pollinations_portkey.wire.chunks import make_chunk, state, text_chunk
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -38,6 +38,19 @@ def test_both_ways_give_the_same(text, kwargs, pieces):
     assert state(make_chunk(text, additional_kwargs=kwargs, tool_call_chunks=pieces)) == state(
         chunks._by_langchain(text, kwargs, pieces)
     )
+
+
+@given(st.text())
+def test_a_chunk_of_text_is_the_same(text):
+    assert state(text_chunk(text)) == state(make_chunk(text)) == state(chunks._by_langchain(text, None, ()))
+
+
+def test_slots_without_a_descriptor_are_set_by_name():
+    message = make_chunk("a").message
+    chunks._setter("id")(message, "1")
+    chunks._setter("__pydantic_fields_set__")(message, {"type"})
+
+    assert (message.id, message.__pydantic_fields_set__) == ("1", {"type"})
 
 
 @given(JSON_LIKE)
@@ -91,8 +104,10 @@ def test_chunks_behave_as_langchains_own():
 
 def test_the_plain_way_is_taken_where_langchain_differs(slow, monkeypatch):
     monkeypatch.setattr(chunks, "_by_hand", None)  # would fail
+    monkeypatch.setattr(chunks, "_with_text", None)
 
     assert make_chunk("a").text == "a"
+    assert text_chunk("a").text == "a"
 
 
 @pytest.mark.parametrize("change", ["field", "order", "set", "error"])

@@ -88,3 +88,23 @@ def test_a_long_line_in_many_pieces_takes_linear_time() -> None:
         decoder.feed(b"x" * 50)
     (event,) = decoder.feed(b"\n\n")
     assert len(event) == 10_000_000
+
+
+class _LineByLine(SSEDecoder):
+    """Cuts at every line, without looking for whole events first."""
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        return self._lines(self._unify_line_ends(chunk))
+
+
+PARTS = st.sampled_from(
+    [b"data: ", b"data:", b"\n\n", b"\n", b"\r\n", b"\r", b"x", b"data: a\n\n", b": c\n\n", b"\xef\xbb\xbf", b"id: e\n"]
+)
+
+
+@given(st.lists(st.lists(PARTS, max_size=8).map(b"".join), max_size=6))
+def test_whole_events_are_what_their_lines_say(chunks: list[bytes]) -> None:
+    decoder, plain = SSEDecoder(), _LineByLine()
+    for chunk in chunks:
+        assert decoder.feed(chunk) == plain.feed(chunk)
+    assert decoder.flush() == plain.flush()

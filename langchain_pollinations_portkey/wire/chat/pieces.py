@@ -87,10 +87,10 @@ def read_piece(message: Mapping[str, Any], server_tools: dict[str, str] | None =
     piece.reasoning = _reasoning(message, piece)
     calls = message.get("tool_calls")
     if calls:
-        piece.tool_calls = [_read_tool_call(call) for call in _as_list(calls) if isinstance(call, Mapping)]
+        piece.tool_calls = [read_tool_call(call) for call in _as_list(calls) if isinstance(call, Mapping)]
     legacy = message.get("function_call")
     if isinstance(legacy, Mapping):
-        piece.tool_calls.append(_read_tool_call({"function": legacy}))
+        piece.tool_calls.append(read_tool_call({"function": legacy}))
     for key, value in message.items():
         if key not in _KNOWN_KEYS and value is not None and value != []:
             piece.others[key] = value
@@ -189,7 +189,8 @@ def _kind_of_delta(delta: Mapping[str, Any], server_tools: dict[str, str]) -> st
     return "unknown" if delta else None
 
 
-def _read_tool_call(call: Mapping[str, Any]) -> WireToolCall:
+def read_tool_call(call: Mapping[str, Any]) -> WireToolCall:
+    """Read a tool call of a message, or a piece of one of a delta."""
     index = call.get("index")
     read = WireToolCall(index=index if isinstance(index, int) else None, id=call.get("id") or None)
     function = call.get("function")

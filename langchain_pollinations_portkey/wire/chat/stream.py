@@ -29,6 +29,7 @@ from langchain_pollinations_portkey.wire.chat.answer import (
     llm_output,
 )
 from langchain_pollinations_portkey.wire.chat.pieces import Piece, WireToolCall, read_piece
+from langchain_pollinations_portkey.wire.chat.repeats import Repeat, repeat_of
 from langchain_pollinations_portkey.wire.chat.stream_blocks import StreamedBlocks
 from langchain_pollinations_portkey.wire.chat.stream_calls import StreamedCalls, unfinished
 from langchain_pollinations_portkey.wire.chunks import make_chunk
@@ -82,6 +83,13 @@ class StreamAssembler:
         if type(choices) is list and len(choices) == 1 and isinstance(choices[0], dict):
             return self._feed_choice(choices[0])
         return [chunk for choice in choices if isinstance(choice, Mapping) for chunk in self._feed_choice(choice)]
+
+    def repeat_of(self, event: Mapping[str, Any]) -> Repeat | None:
+        """How to take events like this one, which was the last to be fed, without feeding them."""
+        choices = event.get("choices")
+        if type(choices) is not list or len(choices) != 1 or type(choices[0]) is not dict:
+            return None
+        return repeat_of(choices[0], self._blocks, self._calls) if self._number_of(choices[0]) == 0 else None
 
     def finish(self) -> list[ChatGenerationChunk]:
         """End the stream and return its last chunks; the very last has usage and all facts about the answer.
@@ -137,9 +145,7 @@ class StreamAssembler:
                 body[key] = value
 
     def _feed_choice(self, choice: Mapping[str, Any]) -> list[ChatGenerationChunk]:
-        index = choice.get("index")
-        if not isinstance(index, int) or (self._quirks is not None and self._quirks.choice_index_counts_blocks):
-            index = 0
+        index = self._number_of(choice)
         delta = choice.get("delta")
         if type(delta) is not dict and not isinstance(delta, Mapping):
             delta = {}
@@ -148,6 +154,12 @@ class StreamAssembler:
             return []  # a LangChain stream is one message; the request never asks for more
         self._note_choice(choice)
         return self._feed_delta(delta)
+
+    def _number_of(self, choice: Mapping[str, Any]) -> int:
+        index = choice.get("index")
+        if not isinstance(index, int) or (self._quirks is not None and self._quirks.choice_index_counts_blocks):
+            return 0
+        return index
 
     def _note_finish(self, index: int, choice: Mapping[str, Any], delta: Mapping[str, Any]) -> None:
         native = choice.get("finish_reason")

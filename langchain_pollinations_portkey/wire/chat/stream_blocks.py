@@ -56,6 +56,10 @@ class StreamedBlocks:
         """Whether the block that stands open is a call of a tool that the provider runs itself."""
         return self._open is not None and self._open.kind in _SERVER_TOOLS
 
+    def open_number(self, kind: str) -> int | None:
+        """The number of the block that stands open, if it is of this type."""
+        return self._open.number if self._open is not None and self._open.kind == kind else None
+
     def take(self, piece: Piece) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Take the blocks of a delta.
 

@@ -54,6 +54,11 @@ class StreamedCalls:
             return None
         return tool_call_chunk(name=None, args=self._more(number, call), id=None, index=number)
 
+    def goes_on(self, call: WireToolCall) -> bool:
+        """Whether a piece without any id or name goes on with a call of a tool with a schema."""
+        number = self._current(call)
+        return number is not None and number not in self.custom
+
     def finish(self) -> list[ToolCallChunk]:
         """What is still missing of the arguments when the stream has ended."""
         missing = {number: unfinished("".join(pieces)) for number, pieces in enumerate(self._arguments)}
