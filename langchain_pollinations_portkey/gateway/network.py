@@ -14,6 +14,8 @@ from typing import Any
 
 import httpcore
 
+from langchain_pollinations_portkey.gateway.loop_stream import LoopBackend
+
 _JOINED = 1 << 16
 """Up to this size a body is copied behind the head; a longer one is written by itself."""
 
@@ -183,7 +185,7 @@ class AsyncStream(httpcore.AsyncNetworkStream):
         return bool(info == "is_readable" and self._received.kept) or self._inner.get_extra_info(info)
 
 
-class AsyncBackend(httpcore.AnyIOBackend):
+class AsyncBackend(LoopBackend):
     """Opens `AsyncStream`s."""
 
     async def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
