@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import select
 import ssl
 from collections.abc import Iterable
@@ -220,8 +221,8 @@ class LoopBackend(httpcore.AsyncNetworkBackend):
         """
         loop = asyncio.get_running_loop()
         options: dict[str, Any] = {"local_addr": (local_address, 0)} if local_address else {}
-        if isinstance(loop, asyncio.BaseEventLoop):  # others, as uvloop's, try one address after the other
-            options["happy_eyeballs_delay"] = _NEXT_ADDRESS_SECONDS
+        if isinstance(loop, asyncio.BaseEventLoop) and not _answers_at_once(host):
+            options["happy_eyeballs_delay"] = _NEXT_ADDRESS_SECONDS  # uvloop's tries one address after the other
         try:
             async with asyncio.timeout(timeout):
                 _, protocol = await loop.create_connection(lambda: _Protocol(loop), host, port, **options)
@@ -233,6 +234,21 @@ class LoopBackend(httpcore.AsyncNetworkBackend):
         for option in socket_options or ():
             connected.setsockopt(*option)
         return LoopStream(protocol)
+
+
+def _answers_at_once(host: str) -> bool:
+    """Whether one address after the other will do, as it is one only or on this machine.
+
+    The race between addresses is not only dearer: cancelled in the moment in which one has won, it leaves a socket to
+    the garbage collector.
+    """
+    if host == "localhost":
+        return True
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_readable(connected: Any) -> bool:

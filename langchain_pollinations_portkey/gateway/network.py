@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import re
 import ssl
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import httpcore
 
 from langchain_pollinations_portkey.gateway.loop_stream import LoopBackend
+
+S = TypeVar("S", httpcore.NetworkStream, httpcore.AsyncNetworkStream)
 
 _JOINED = 1 << 16
 """Up to this size a body is copied behind the head; a longer one is written by itself."""
@@ -81,11 +83,11 @@ class _Received:
         return data[: end.end() - seen]
 
 
-class Stream(httpcore.NetworkStream):
-    """A byte stream that joins the head of a request to its body and parts that of an answer from its own."""
+class _Passing(Generic[S]):
+    """What passes one connection, both ways."""
 
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
-        self._inner = inner
+    def __init__(self, inner: S) -> None:
+        self._inner: S = inner
         self._held = _Held()
         self._received = _Received()
 
@@ -97,6 +99,15 @@ class Stream(httpcore.NetworkStream):
     def put_back(self, data: bytes) -> None:
         """Have this read next."""
         self._received.kept = data + self._received.kept
+
+    def get_extra_info(self, info: str) -> Any:
+        """What httpcore asks about the connection."""
+        # What is left of an answer makes a connection that waits for the next request as useless as more of it would.
+        return bool(info == "is_readable" and self._received.kept) or self._inner.get_extra_info(info)
+
+
+class Stream(_Passing[httpcore.NetworkStream], httpcore.NetworkStream):
+    """A byte stream that joins the head of a request to its body and parts that of an answer from its own."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Bytes as they come; none at the end."""
@@ -122,11 +133,6 @@ class Stream(httpcore.NetworkStream):
         """Go on with TLS."""
         return Stream(self._inner.start_tls(ssl_context, server_hostname, timeout))
 
-    def get_extra_info(self, info: str) -> Any:
-        """What httpcore asks about the connection."""
-        # What is left of an answer makes a connection that waits for the next request as useless as more of it would.
-        return bool(info == "is_readable" and self._received.kept) or self._inner.get_extra_info(info)
-
 
 class Backend(httpcore.SyncBackend):
     """Opens `Stream`s."""
@@ -136,22 +142,8 @@ class Backend(httpcore.SyncBackend):
         return Stream(super().connect_tcp(*args, **kwargs))
 
 
-class AsyncStream(httpcore.AsyncNetworkStream):
+class AsyncStream(_Passing[httpcore.AsyncNetworkStream], httpcore.AsyncNetworkStream):
     """A `Stream` in an event loop."""
-
-    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
-        self._inner = inner
-        self._held = _Held()
-        self._received = _Received()
-
-    @property
-    def body_begins(self) -> bool:
-        """Whether the head of a chunked answer, and nothing else of it, has been handed on."""
-        return self._received.body_begins
-
-    def put_back(self, data: bytes) -> None:
-        """Have this read next."""
-        self._received.kept = data + self._received.kept
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         """Bytes as they come; none at the end."""
@@ -179,10 +171,6 @@ class AsyncStream(httpcore.AsyncNetworkStream):
     ) -> httpcore.AsyncNetworkStream:
         """Go on with TLS."""
         return AsyncStream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
-
-    def get_extra_info(self, info: str) -> Any:
-        """What httpcore asks about the connection."""
-        return bool(info == "is_readable" and self._received.kept) or self._inner.get_extra_info(info)
 
 
 class AsyncBackend(LoopBackend):

@@ -221,6 +221,22 @@ async def test_options_and_addresses_are_taken():
         await stream.aclose()
 
 
+@pytest.mark.parametrize(
+    ("host", "raced"), [("127.0.0.1", False), ("::1", False), ("localhost", False), ("gateway.example", True)]
+)
+async def test_addresses_of_other_machines_are_tried_side_by_side(monkeypatch, host, raced):
+    asked = []
+
+    async def refuse(*_, **options) -> None:
+        asked.append(options)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", refuse, raising=False)
+    with pytest.raises(httpcore.ConnectError):
+        await LoopBackend().connect_tcp(host, 80, timeout=5)
+    assert ("happy_eyeballs_delay" in asked[0]) == raced
+
+
 async def test_nobody_there_is_an_error_of_connecting(monkeypatch):
     port = int(nothing_listens().rpartition(":")[2])
     with pytest.raises(httpcore.ConnectError):
