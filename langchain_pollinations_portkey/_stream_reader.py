@@ -167,7 +167,7 @@ class StreamReader:
         if self._unwrapper is not None:
             return self._unwrap(self._unwrapper, event)
         chunks = self._assemble(event)
-        if to_be_framed:
+        if to_be_framed and chunks:
             self._last = data, event
         return chunks
 
@@ -176,8 +176,11 @@ class StreamReader:
             yield from self._assemble(changed)
 
     def _assemble(self, event: Mapping[str, Any]) -> list[ChatGenerationChunk]:
-        with readable(PortkeyStreamError):
+        try:
             return self._noted(self._assembler.feed(event))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            with readable(PortkeyStreamError):  # entered for an error only: there are many events
+                raise
 
     def _noted(self, chunks: list[ChatGenerationChunk]) -> list[ChatGenerationChunk]:
         for chunk in chunks:

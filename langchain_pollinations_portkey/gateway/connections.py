@@ -115,15 +115,18 @@ def _key(origin: httpcore.Origin) -> _Key:
     return (origin.scheme, origin.host, origin.port)  # httpcore's own class cannot be hashed
 
 
-_READ_FIRST, _READ = 1 << 11, 1 << 16
+_READ_FIRST, _READ = 1 << 10, 1 << 16
 """Bytes to read at once: few at first, so that the first event does not wait for those behind it to be taken apart."""
+
+
+_CHUNKED_HEADER = b"transfer-encoding"
 
 
 def _is_chunked(answer: httpcore.Response) -> bool:
     """Whether h11 would take the body for chunked."""
     if answer.status in (204, 304) or answer.extensions["http_version"] != b"HTTP/1.1":
         return False
-    return any(name.lower() == b"transfer-encoding" for name, _ in answer.headers)
+    return any(len(name) == len(_CHUNKED_HEADER) and name.lower() == _CHUNKED_HEADER for name, _ in answer.headers)
 
 
 def _end(decoder: ChunkedDecoder, stream: Stream | AsyncStream) -> None:
