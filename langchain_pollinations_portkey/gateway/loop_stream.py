@@ -17,7 +17,7 @@ import ipaddress
 import select
 import ssl
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import httpcore
 
@@ -50,8 +50,7 @@ class _Protocol(asyncio.Protocol):
     # ------------------------------------------------------------------ what the loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # for mypy: of a stream, not of datagrams
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # not all loops derive theirs from it
 
     def data_received(self, data: bytes) -> None:
         self._came.append(data)
