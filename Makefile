@@ -8,6 +8,8 @@
 #   make lint                          formatting, style, types, the floors of the house
 #   make format                        let ruff write what it can
 #   make demo-recording                the picture of the demo, docs/demo.svg
+#   make notebooks                     execute the notebooks of examples/ anew and write their output
+#   make notebooks ARGS=04_rag.ipynb   some of them
 #   make cassettes                     record the exchanges in cassettes/ anew, through the real gateway
 #   make features                      what arrives, beside ChatOpenAI with headers: the README's table
 #   make standard                      LangChain's standard tests, on other chat models
@@ -24,7 +26,7 @@ TEST ?= tests
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup gateways demo demo-recording test soak lint format cassettes features standard tokens bench bench-full clean
+.PHONY: help setup gateways demo demo-recording test soak lint format cassettes notebooks features standard tokens bench bench-full clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -76,6 +78,9 @@ format: setup
 cassettes: gateways
 	rm -f cassettes/*.yaml
 	$(BIN)/python -m pytest tests/test_cassettes.py --record-mode=all $(ARGS)
+
+notebooks: gateways
+	@$(BIN)/python -m tests.examples.notebooks $(ARGS)
 
 # The models that we are measured against bring their SDKs along, so they live apart.
 $(VENV)-bench/.stamp: pyproject.toml

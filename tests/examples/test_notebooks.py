@@ -1,0 +1,130 @@
+"""Every notebook runs without a key, shows what it says it shows, and is committed with its output."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+from langchain_pollinations_portkey.gateway.local import LocalGateway
+from tests.examples.notebooks import EXAMPLES, NOTEBOOKS, execute, without_keys
+
+PRIVATE = re.compile(r"/home/|/root/|/tmp/|/Users/|site-packages|127\.0\.0\.1:\d|localhost:\d{5}|AKIA|sk-[A-Za-z0-9]")
+"""What belongs to one machine or one run: paths, chosen ports, keys."""
+
+Executed = Callable[[str], NotebookNode]
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def text_of(cell: NotebookNode) -> str:
+    """What a cell shows, as text."""
+    return "".join(
+        output.text if output.output_type == "stream" else output.get("data", {}).get("text/plain", "") + "\n"
+        for output in cell.outputs
+    )
+
+
+def whole_text(notebook: NotebookNode) -> str:
+    return "\n".join(text_of(cell) for cell in code_cells(notebook))
+
+
+def pictures(notebook: NotebookNode) -> int:
+    return sum("image/png" in output.get("data", {}) for cell in code_cells(notebook) for output in cell.outputs)
+
+
+def varies(cell: NotebookNode) -> bool:
+    """Whether a cell shows times or chance, so that no two runs agree."""
+    return "varies" in cell.metadata.get("tags", [])
+
+
+@pytest.fixture(scope="module")
+def executed(pinned_gateway: LocalGateway, tmp_path_factory: pytest.TempPathFactory) -> Executed:
+    """Executes a notebook of this name in a copy of the examples; once, whichever test asks first."""
+
+    @cache
+    def run(name: str) -> NotebookNode:
+        folder = tmp_path_factory.mktemp(name.partition(".")[0]) / "examples"
+        shutil.copytree(EXAMPLES, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        environment = without_keys(os.environ, folder.parent, pinned_gateway)
+        return execute(folder / name, folder, environment)
+
+    return run
+
+
+@pytest.mark.gateway
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_runs_without_a_key_and_shows_what_is_committed(notebook: Path, executed: Executed) -> None:
+    fresh, committed = executed(notebook.name), nbformat.read(notebook, as_version=4)
+    assert "a stand-in plays the answers" in whole_text(fresh)
+    assert [cell.source for cell in code_cells(fresh)] == [cell.source for cell in code_cells(committed)]
+    for new, old in zip(code_cells(fresh), code_cells(committed), strict=True):
+        if not varies(old):
+            assert text_of(new) == text_of(old), "run `make notebooks`"
+        assert [output.output_type for output in new.outputs] == [output.output_type for output in old.outputs]
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+class TestCommitted:
+    def test_every_cell_has_run_in_order_and_none_failed(self, notebook: Path) -> None:
+        cells = code_cells(nbformat.read(notebook, as_version=4))
+        assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+        outputs = [output for cell in cells for output in cell.outputs]
+        assert not [output for output in outputs if output.output_type == "error"]
+        assert not [output for output in outputs if output.get("name") == "stderr"]
+
+    def test_nothing_of_one_machine_or_run_is_in_it(self, notebook: Path) -> None:
+        committed = nbformat.read(notebook, as_version=4)
+        everything = whole_text(committed) + "".join(cell.source for cell in committed.cells)
+        assert PRIVATE.findall(everything) == []
+        assert committed.metadata.keys() == {"kernelspec", "language_info"}
+        assert {key for cell in committed.cells for key in cell.metadata} <= {"tags"}
+
+    def test_its_first_words_say_how_to_run_it_for_real(self, notebook: Path) -> None:
+        first = nbformat.read(notebook, as_version=4).cells[0]
+        assert first.cell_type == "markdown"
+        assert first.source.startswith("# ")
+        assert "_KEY" in first.source
+
+    def test_it_imports_nothing_private(self, notebook: Path) -> None:
+        sources = [cell.source for cell in code_cells(nbformat.read(notebook, as_version=4))]
+        names = [
+            part
+            for source in sources
+            for node in ast.walk(
+                compile(source, notebook.name, "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            )
+            if isinstance(node, ast.ImportFrom)
+            for part in [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+        ]
+        assert [name for name in names if name.startswith("_")] == []
+
+
+class TestFirstSteps:
+    NAME = "01_first_steps.ipynb"
+
+    @pytest.mark.parametrize(
+        "shown",
+        [
+            "'output_tokens': 22",
+            "One, two, three",
+            "[('order_status', {'number': 4711})]",
+            "Film(title='Playtime', year=1967)",
+            "UnknownModelError: No catalogue name is 'claude-sonet-4.5'",
+            "COHERE_API_KEY",
+            "PortkeyBadRequestError: bedrock answered 400",
+            "PortkeyConnectionError: Nothing answers",
+        ],
+    )
+    def test_shows(self, shown: str, executed: Executed) -> None:
+        assert shown in whole_text(executed(self.NAME))
