@@ -110,21 +110,33 @@ class TestCommitted:
         assert [name for name in names if name.startswith("_")] == []
 
 
-class TestFirstSteps:
-    NAME = "01_first_steps.ipynb"
+SHOWN = {
+    "01_first_steps": [
+        "'output_tokens': 22",
+        "One, two, three",
+        "[('order_status', {'number': 4711})]",
+        "Film(title='Playtime', year=1967)",
+        "UnknownModelError: No catalogue name is 'claude-sonet-4.5'",
+        "COHERE_API_KEY",
+        "PortkeyBadRequestError: bedrock answered 400",
+        "PortkeyConnectionError: Nothing answers",
+    ],
+    "02_streaming_and_async": [
+        "more than 50 pieces: True",
+        "[reasoning] Letter by letter",
+        "[text] Three",
+        "{'restaurant': 'Chez Mari'}",
+        "on_chat_model_end ChatPortkey",
+        "thought: Letter by letter",
+        "cancelled: True",
+        "PortkeyStreamTruncatedError",
+        "It had said: Long ago",
+        "open at once, at most: 4",
+    ],
+}
 
-    @pytest.mark.parametrize(
-        "shown",
-        [
-            "'output_tokens': 22",
-            "One, two, three",
-            "[('order_status', {'number': 4711})]",
-            "Film(title='Playtime', year=1967)",
-            "UnknownModelError: No catalogue name is 'claude-sonet-4.5'",
-            "COHERE_API_KEY",
-            "PortkeyBadRequestError: bedrock answered 400",
-            "PortkeyConnectionError: Nothing answers",
-        ],
-    )
-    def test_shows(self, shown: str, executed: Executed) -> None:
-        assert shown in whole_text(executed(self.NAME))
+
+@pytest.mark.gateway
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, shown in SHOWN.items() for text in shown])
+def test_shows(name: str, text: str, executed: Executed) -> None:
+    assert text in whole_text(executed(f"{name}.ipynb"))
