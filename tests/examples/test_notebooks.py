@@ -133,10 +133,35 @@ SHOWN = {
         "It had said: Long ago",
         "open at once, at most: 4",
     ],
+    "03_agent_with_caching": [
+        "late_fee({'category': 'yellow ring', 'days': 2})",
+        "Yes, between 10 and 13 o'clock",
+        "of what they cost without caching",
+    ],
 }
+PICTURES = {"03_agent_with_caching": 1}
 
 
 @pytest.mark.gateway
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, shown in SHOWN.items() for text in shown])
 def test_shows(name: str, text: str, executed: Executed) -> None:
     assert text in whole_text(executed(f"{name}.ipynb"))
+
+
+@pytest.mark.gateway
+@pytest.mark.parametrize(("name", "count"), PICTURES.items())
+def test_plots(name: str, count: int, executed: Executed) -> None:
+    assert pictures(executed(f"{name}.ipynb")) == count
+
+
+@pytest.mark.gateway
+def test_each_call_of_the_agent_reads_all_that_the_calls_before_it_left(executed: Executed) -> None:
+    text = whole_text(executed("03_agent_with_caching.ipynb"))
+    rows = [
+        [int(number.replace(",", "")) for number in row]
+        for row in re.findall(r"^ +(\d) +([\d,]+) +([\d,]+) +([\d,]+)$", text, re.MULTILINE)
+    ]
+    assert [row[0] for row in rows] == [1, 2, 3, 4, 5]
+    reads, writes = [row[1] for row in rows], [row[2] for row in rows]
+    assert reads == [0, *(read + written for read, written in zip(reads, writes, strict=True))][:5]
+    assert all(written > 0 for written in writes)
