@@ -34,9 +34,7 @@ def connect(*models: str, play: Play) -> dict[str, Any]:
         Keyword arguments for `ChatPortkey(model=models[0], ...)`. With all keys set they name the gateway at
         most; `PORTKEY_GATEWAY_URL` is used if it is set, else a gateway is started on a free port.
     """
-    connection: dict[str, Any] = {}
-    if not (os.environ.get("PORTKEY_GATEWAY_URL") or os.environ.get("PORTKEY_BASE_URL")):
-        connection["base_url"] = _gateway().base_url
+    connection = _reached()
     without = [model for model in models if not _has_key(model)]
     if not without:
         print(f"Keys found: {', '.join(models)} will be asked, and billed to you.")
@@ -47,7 +45,7 @@ def connect(*models: str, play: Play) -> dict[str, Any]:
         "The gateway between is real."
     )
     _stand_in().answer_with(play)
-    return {**connection, **_at_the_stand_in(models[0])}
+    return {**connection, **_target(models[0])}
 
 
 def targets(connection: dict[str, Any], *models: str) -> list[Any]:
@@ -62,7 +60,16 @@ def targets(connection: dict[str, Any], *models: str) -> list[Any]:
     """
     if "custom_host" not in connection:
         return list(models)
-    return [Target(model, **_at_the_stand_in(model)) for model in models]
+    return [Target(model, **_target(model)) for model in models]
+
+
+def at_the_stand_in(model: str) -> tuple[dict[str, Any], StandInProvider]:
+    """A stand-in for the model whatever keys are set, to look at what arrives there.
+
+    Returns:
+        Keyword arguments for `ChatPortkey(model=model, ...)`, and the stand-in.
+    """
+    return {**_reached(), **_target(model)}, _stand_in()
 
 
 def _has_key(model: str) -> bool:
@@ -76,7 +83,14 @@ def _has_key(model: str) -> bool:
     return any(os.environ.get(name) for name in names)
 
 
-def _at_the_stand_in(model: str) -> dict[str, Any]:
+def _reached() -> dict[str, Any]:
+    """Where the gateway is, if the environment does not say so."""
+    if os.environ.get("PORTKEY_GATEWAY_URL") or os.environ.get("PORTKEY_BASE_URL"):
+        return {}
+    return {"base_url": _gateway().base_url}
+
+
+def _target(model: str) -> dict[str, Any]:
     provider = Catalogue.default().resolve(model).provider
     lenient = provider.dialect == "openai" and provider.id not in _OWN_RULES
     # The key is there so that no real one is ever taken for the stand-in.

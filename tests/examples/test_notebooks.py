@@ -138,8 +138,17 @@ SHOWN = {
         "Yes, between 10 and 13 o'clock",
         "of what they cost without caching",
     ],
+    "05_images_and_pdfs": [
+        "May: its bar is the tallest",
+        "set download_images=True",
+        '"media_type": "application/pdf"',
+        '{"document": {"format": "pdf"',
+        '"type": "file", "file": {"filename": "invoice.pdf"',
+        '{"inlineData": {"mimeType": "application/pdf"',
+        '{"role": "tool", "tool_call_id": "toolu_standin000004_0", "content": "The yard, now:"}',
+    ],
 }
-PICTURES = {"03_agent_with_caching": 1}
+PICTURES = {"03_agent_with_caching": 1, "05_images_and_pdfs": 1}
 
 
 @pytest.mark.gateway
