@@ -41,26 +41,22 @@ def connect(*models: str, play: Play) -> dict[str, Any]:
         return connection
     titles = dict.fromkeys(Catalogue.default().resolve(model).provider.title for model in without)
     print(
-        f"No key for {' and '.join(titles)} is set, so no model is asked: a stand-in plays the answers. "
+        f"No key for {' or '.join(titles)} is set, so no model is asked: a stand-in plays the answers. "
         "The gateway between is real."
     )
     _stand_in().answer_with(play)
     return {**connection, **_target(models[0])}
 
 
-def targets(connection: dict[str, Any], *models: str) -> list[Any]:
-    """The models as targets of a route.
+def targets(connection: dict[str, Any], *models: str) -> list[Target]:
+    """The models as targets of a route. Asked for real, their names alone would do.
 
     Args:
         connection: What `connect` returned.
         models: Their names.
-
-    Returns:
-        The names themselves if the models are asked for real, else `Target`s at the stand-in.
     """
-    if "custom_host" not in connection:
-        return list(models)
-    return [Target(model, **_target(model)) for model in models]
+    played = "custom_host" in connection
+    return [Target(model, **(_target(model) if played else {})) for model in models]
 
 
 def at_the_stand_in(model: str) -> tuple[dict[str, Any], StandInProvider]:

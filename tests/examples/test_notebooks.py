@@ -147,8 +147,16 @@ SHOWN = {
         '{"inlineData": {"mimeType": "application/pdf"',
         '{"role": "tool", "tool_call_id": "toolu_standin000004_0", "content": "The yard, now:"}',
     ],
+    "06_fallbacks_and_load_balancing": [
+        "'last_used_option_index': 'config.targets[1]'",
+        "60 of 60 answered",
+        "{'bedrock': 40, 'mistral-ai': 20}",
+        "200 of 200 answered",
+        "ticket 30, paid: billing, by mistral-ai",
+        "ticket 50, free: repair, by groq",
+    ],
 }
-PICTURES = {"03_agent_with_caching": 1, "05_images_and_pdfs": 1}
+PICTURES = {"03_agent_with_caching": 1, "05_images_and_pdfs": 1, "06_fallbacks_and_load_balancing": 2}
 
 
 @pytest.mark.gateway
