@@ -7,6 +7,7 @@ run to run without a change - times, versions, how a stream was cut - is left ou
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -28,6 +29,11 @@ _METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+
+
+def copied_examples(scratch: Path) -> Path:
+    """A copy of the folder of examples, so that what a notebook writes stays out of the repository."""
+    return shutil.copytree(EXAMPLES, scratch / "examples", ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def execute(notebook: Path, folder: Path, environment: Mapping[str, str]) -> nbformat.NotebookNode:
@@ -86,10 +92,11 @@ def main(names: list[str]) -> None:
     """Write the output of the named notebooks, or of all, into their files."""
     chosen = [EXAMPLES / Path(name).name for name in names] or NOTEBOOKS
     with tempfile.TemporaryDirectory() as scratch, LocalGateway(install_dir=GATEWAYS / "pinned") as gateway:
+        folder = copied_examples(Path(scratch))
         environment = without_keys(os.environ, Path(scratch), gateway)
         for notebook in chosen:
             print(notebook.name, flush=True)  # noqa: T201 - a command tells how far it is
-            nbformat.write(execute(notebook, EXAMPLES, environment), notebook)
+            nbformat.write(execute(notebook, folder, environment), notebook)
 
 
 if __name__ == "__main__":

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from langchain_pollinations_portkey.testing import ReceivedRequest
 from langchain_pollinations_portkey.testing.received import receive
-from tests.examples.notebooks import EXAMPLES
 
 LONG = "word " * 1000
 MARK = {"cache_control": {"type": "ephemeral"}}
 
 
 @pytest.fixture
-def cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.syspath_prepend(str(EXAMPLES))
+def cache(examples_importable: None) -> Any:
     from played.prompt_cache import PromptCache
 
-    yield PromptCache()
-    for name in [name for name in sys.modules if name.partition(".")[0] == "played"]:
-        del sys.modules[name]
+    return PromptCache()
 
 
 def request(*said: str, system_marked: bool = True, end_marked: bool = True, system: str = LONG) -> ReceivedRequest:
