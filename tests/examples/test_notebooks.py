@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import re
 from collections.abc import Callable
@@ -14,10 +15,20 @@ import pytest
 from nbformat import NotebookNode
 
 from langchain_pollinations_portkey.gateway.local import LocalGateway
+from langchain_pollinations_portkey.testing import StandInProvider
 from tests.examples.notebooks import EXAMPLES, NOTEBOOKS, copied_examples, execute, without_keys
 
 PRIVATE = re.compile(r"/home/|/root/|/tmp/|/Users/|site-packages|127\.0\.0\.1:\d|localhost:\d{5}|AKIA|sk-[A-Za-z0-9]")
 """What belongs to one machine or one run: paths, chosen ports, keys."""
+
+KEYS = (
+    "ANTHROPIC_API_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "GROQ_API_KEY",
+    "MISTRAL_API_KEY",
+    "OPENAI_API_KEY",
+)
 
 Executed = Callable[[str], NotebookNode]
 
@@ -70,6 +81,36 @@ def test_runs_without_a_key_and_shows_what_is_committed(notebook: Path, executed
         if not varies(old):
             assert text_of(new) == text_of(old), "run `make notebooks`"
             assert [output.output_type for output in new.outputs] == [output.output_type for output in old.outputs]
+
+
+@pytest.mark.gateway
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_runs_with_keys(
+    notebook: Path,
+    pinned_gateway: LocalGateway,
+    provider: StandInProvider,
+    tmp_path: Path,
+    examples_importable: None,
+) -> None:
+    """As a reader runs it with keys, up to the gateway: nothing of it depends on the stand-in that it starts itself."""
+    folder = copied_examples(tmp_path)
+    (module,) = re.findall(
+        r"^from played import (\w+)", nbformat.read(notebook, as_version=4).cells[1].source, re.MULTILINE
+    )
+    provider.answer_with(importlib.import_module(f"played.{module}").play)
+    environment = {
+        **without_keys(os.environ, tmp_path, pinned_gateway),
+        **dict.fromkeys(KEYS, "key-of-a-reader"),
+        "TEST_STAND_IN": provider.url,
+        "PYTHONPATH": str(Path(__file__).parent / "with_keys"),
+    }
+    text = whole_text(execute(notebook, folder, environment))
+    assert "Keys found" in text
+    assert "a stand-in plays the answers" not in text
+    assert "key-of-a-reader" not in text
+    assert provider.requests
+    refused = [request.refused for request in provider.requests if request.refused]
+    assert refused == []
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
@@ -137,6 +178,12 @@ SHOWN = {
         "Yes, between 10 and 13 o'clock",
         "of what they cost without caching",
     ],
+    "04_rag": [
+        "13 sections",
+        "Answer(answer='Items marked with a yellow ring",
+        "Can I bring broken things to the repair café?\n  On the first Saturday of a month",
+        "True ['Late returns']",
+    ],
     "05_images_and_pdfs": [
         "May: its bar is the tallest",
         "set download_images=True",
@@ -194,3 +241,12 @@ def test_each_call_of_the_agent_reads_all_that_the_calls_before_it_left(executed
     reads, writes = [row[1] for row in rows], [row[2] for row in rows]
     assert reads == [0, *(read + written for read, written in zip(reads, writes, strict=True))][:5]
     assert all(written > 0 for written in writes)
+
+
+@pytest.mark.gateway
+def test_the_cached_handbook_is_written_once_and_read_by_every_later_question(executed: Executed) -> None:
+    text = whole_text(executed("04_rag.ipynb"))
+    rows = re.findall(r"^ *([\d,]+) +([\d,]+) +(\d+)  [A-Z]", text, re.MULTILINE)
+    size = rows[0][1]
+    assert int(size.replace(",", "")) > 1024
+    assert [(read, written) for read, written, _ in rows] == [("0", size), (size, "0"), (size, "0"), (size, "0")]
