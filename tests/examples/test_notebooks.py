@@ -102,7 +102,7 @@ def test_runs_with_keys(
         **without_keys(os.environ, tmp_path, pinned_gateway),
         **dict.fromkeys(KEYS, "key-of-a-reader"),
         "TEST_STAND_IN": provider.url,
-        "PYTHONPATH": str(Path(__file__).parent / "with_keys"),
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent / "with_keys"), os.environ.get("PYTHONPATH", "")]),
     }
     text = whole_text(execute(notebook, folder, environment))
     assert "Keys found" in text
