@@ -16,13 +16,13 @@ def texts(value: Any) -> Iterator[str]:
         for item in value:
             yield from texts(item)
     elif isinstance(value, dict):
-        for name in ("text", "content", "toolResult", "json"):
+        for name in ("text", "content", "toolResult", "json", "parts", "functionResponse", "response", "output"):
             yield from texts(value.get(name))
 
 
 def last_text(request: ReceivedRequest) -> str:
     """What the last message of the conversation says."""
-    messages = request.json.get("messages") or [""]
+    messages = request.json.get("messages") or request.json.get("contents") or [""]
     return " ".join(texts(messages[-1]))
 
 

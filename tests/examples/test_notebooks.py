@@ -18,6 +18,8 @@ from langchain_pollinations_portkey.gateway.local import LocalGateway
 from langchain_pollinations_portkey.testing import StandInProvider
 from tests.examples.notebooks import EXAMPLES, NOTEBOOKS, copied_examples, execute, without_keys
 
+pytestmark = pytest.mark.timeout(300)  # a whole notebook, on a machine that may be busy
+
 PRIVATE = re.compile(r"/home/|/root/|/tmp/|/Users/|site-packages|127\.0\.0\.1:\d|localhost:\d{5}|AKIA|sk-[A-Za-z0-9]")
 """What belongs to one machine or one run: paths, chosen ports, keys."""
 
