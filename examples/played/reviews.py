@@ -7,8 +7,8 @@ import re
 from langchain_pollinations_portkey.testing import Failure, ReceivedRequest, Reply, Usage
 from played import last_text
 
-SECONDS = 0.03
-"""What an answer takes; a real one takes some thirty times as long."""
+SECONDS = 0.1
+"""What an answer takes; a real one takes some ten times as long."""
 
 _MOODS = {"broke": "negative", "never": "negative", "love": "positive", "perfect": "positive"}
 _failed_once: set[str] = set()
