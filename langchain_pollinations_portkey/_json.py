@@ -5,24 +5,33 @@ word: on what is JSON at all, and on every exception. That leaves what they acce
 
 - Reading is pydantic's: unlike orjson's it keeps integers of any size, and NaN, which some servers send.
 - Writing is orjson's, which makes `null` of NaN and infinity, where they have to be refused. So the body is searched
-  for such numbers, unless each `null` is accounted for: mostly they are the empty contents of messages. It would
-  also write dataclasses and dates, and is told not to.
+  for such numbers, but for the lists whose makers have done so (`CheckedList`): the long ones, mostly. It would also
+  write dataclasses and dates, and is told not to.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from enum import Enum
 from typing import Any
+from uuid import UUID
 
 import orjson
 from pydantic_core import from_json
 
-_QUICKLY_COUNTED = 1 << 19
-"""In longer bodies there is less to search than to count: most of them is one long string."""
-
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+
+
+class CheckedList(list[Any]):
+    """A list for a request that holds nothing but what JSON has a form for: `is_writable` is true of all in it.
+
+    Whoever makes one has looked, or has put nothing but texts into it. Any copy is an ordinary list again; what is
+    changed in place must not become anything else.
+    """
+
+    __slots__ = ()
 
 
 def loads(data: bytes | str) -> Any:
@@ -49,31 +58,33 @@ def dumps_body(body: Mapping[str, Any]) -> bytes:
     except TypeError:  # or an integer above 64 bits, a key that is no string: `json` can write these
         pass
     else:
-        if len(data) <= _QUICKLY_COUNTED and data.count(b"null") == _empty_contents(body.get("messages")):
-            return data
-        if not _needs_json(body):
+        if is_writable(body):
             return data
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _empty_contents(messages: Any) -> int:
-    if not isinstance(messages, Sequence):
-        return 0
-    return sum(isinstance(each, Mapping) and "content" in each and each["content"] is None for each in messages)
+def is_writable(holder: Iterable[Any]) -> bool:
+    """Whether orjson writes all that a dict or list holds as `json` would, or where `json` has no form for it, rightly.
 
-
-def _needs_json(body: Mapping[str, Any]) -> bool:
-    """Whether there is a number in it that JSON has no form for, or something else to leave to `json`."""
-    waiting: list[Any] = [body]
+    Args:
+        holder: Something that orjson takes; it does not hold itself.
+    """
+    waiting: list[Any] = [holder]
     while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            waiting += value.values()
-        elif isinstance(value, list | tuple):
-            waiting += value
-        elif isinstance(value, float):
-            if not math.isfinite(value):
-                return True
-        elif value is not None and not isinstance(value, str | int):
-            return True
-    return False
+        holder = waiting.pop()
+        for value in holder.values() if isinstance(holder, dict) else holder:
+            kind = type(value)
+            if kind is str or value is None or kind is CheckedList:
+                continue
+            if kind is dict or kind is list:
+                waiting.append(value)
+            elif isinstance(value, float):
+                if not math.isfinite(value):
+                    return False
+            elif isinstance(value, dict | list | tuple):
+                waiting.append(value)
+            elif isinstance(value, Enum):
+                waiting.append((value.value,))
+            elif not isinstance(value, str | int | UUID):
+                return False
+    return True

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_pollinations_portkey._json import dumps_body, loads
+from langchain_pollinations_portkey._json import CheckedList, dumps_body, loads
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -97,6 +99,20 @@ def test_a_body_is_refused_as_by_json_or_written_as_by_json(value):
     assert outcome(dumps_body, body) == outcome(plain, body)
 
 
+class Size(float):
+    pass
+
+
+class Texts(dict):
+    def __init__(self):
+        super().__init__(a="b")
+
+
+class Numbers(list):
+    def __init__(self):
+        super().__init__([1, float("nan")])
+
+
 def test_not_a_number_cannot_hide_behind_the_empty_content_of_a_message():
     body = {"messages": [{"role": "assistant", "content": None}], "temperature": float("nan")}
     with pytest.raises(ValueError, match="not JSON compliant"):
@@ -106,7 +122,9 @@ def test_not_a_number_cannot_hide_behind_the_empty_content_of_a_message():
 
 
 @pytest.mark.parametrize("filler", ["", "x" * (1 << 20)])
-@pytest.mark.parametrize("value", [None, float("nan"), 1.5, ("a", None), uuid.UUID(int=0)])
+@pytest.mark.parametrize(
+    "value", [None, float("nan"), 1.5, ("a", None), Size(1.5), Size(math.inf), Texts(), [Numbers()]]
+)
 def test_long_bodies_and_those_with_other_nulls_are_the_same(filler, value):
     body = {"messages": [{"content": "null"}, {"content": filler}], "value": [{"deep": [value]}], "none": None}
     assert outcome(dumps_body, body) == outcome(plain, body)
@@ -119,6 +137,30 @@ def test_a_body_that_holds_itself_is_refused():
         dumps_body(body)
 
 
-def test_an_id_is_written_out():
-    """The one thing that is written although Python's module would not."""
-    assert dumps_body({"id": uuid.UUID(int=0)}) == b'{"id":"00000000-0000-0000-0000-000000000000"}'
+class Colour(Enum):
+    RED = "red"
+    NONE = float("nan")
+
+
+@pytest.mark.parametrize("rest", [{}, {"none": None, "messages": [{"content": "null"}]}])
+def test_ids_and_enumerations_are_written_although_the_module_would_not(rest):
+    written = dumps_body({"id": uuid.UUID(int=0), "colours": [Colour.RED], **rest})
+
+    assert json.loads(written) == {"id": "00000000-0000-0000-0000-000000000000", "colours": ["red"], **rest}
+    with pytest.raises(TypeError):
+        dumps_body({"colour": Colour.NONE, **rest})
+
+
+@given(st.lists(VALUES))
+def test_a_checked_list_is_written_as_any_other(values):
+    assert dumps_body({"a": CheckedList(values)}) == dumps_body({"a": values})
+
+
+def test_a_checked_list_is_not_looked_through_and_its_copies_are():
+    """Whoever makes one answers for what is in it."""
+    checked = CheckedList([float("nan")])
+
+    assert dumps_body({"a": checked}) == b'{"a":[null]}'
+    for copied in (list(checked), checked[:], [*checked]):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            dumps_body({"a": copied})

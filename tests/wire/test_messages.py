@@ -514,7 +514,7 @@ def test_the_short_way_gives_what_the_long_one_gives(conversation, row, monkeypa
             return str(error)
 
     short = outcome()
-    monkeypatch.setattr(module, "_plain", lambda *_: None)
+    monkeypatch.setattr(module, "plain_writers", lambda _: {})
 
     assert short == outcome()
     assert json.dumps(short) == json.dumps(outcome())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.messages import (
@@ -18,28 +18,28 @@ from langchain_core.messages import (
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 
-def modern_messages(messages: Sequence[BaseMessage]) -> Iterator[BaseMessage]:
-    """The same conversation, message by message, in forms that every provider can be told.
+def modern_message(message: BaseMessage, position: int, open_calls: dict[str, str]) -> BaseMessage:
+    """A message in a form that every provider can be told.
 
     A function call has no id; the call and its result get one made of their position. A `FunctionMessage` that
     answers no call stays as it is.
+
+    Args:
+        message: The message.
+        position: Where it stands in its conversation.
+        open_calls: Ids of the functions called so far and not answered, by the name of the function; changed in place.
     """
-    open_calls: dict[str, str] = {}
-    for position, message in enumerate(messages):
-        if not message.additional_kwargs and not isinstance(message, ChatMessage | FunctionMessage):
-            yield message  # nearly always
-            continue
-        match message:
-            case ChatMessage():
-                yield _by_role(message)
-            case AIMessage() if call := _function_call(message):
-                name, arguments = call
-                open_calls[name] = f"call_{position}_function"
-                yield _with_call(message, name, arguments, open_calls[name])
-            case FunctionMessage() if message.name in open_calls:
-                yield ToolMessage(content=message.content, name=message.name, tool_call_id=open_calls.pop(message.name))
-            case _:
-                yield message
+    match message:
+        case ChatMessage():
+            return _by_role(message)
+        case AIMessage() if call := _function_call(message):
+            name, arguments = call
+            open_calls[name] = f"call_{position}_function"
+            return _with_call(message, name, arguments, open_calls[name])
+        case FunctionMessage() if message.name in open_calls:
+            return ToolMessage(content=message.content, name=message.name, tool_call_id=open_calls.pop(message.name))
+        case _:
+            return message
 
 
 def _by_role(message: ChatMessage) -> BaseMessage:

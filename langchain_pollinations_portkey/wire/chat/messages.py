@@ -22,8 +22,9 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
+from langchain_pollinations_portkey._json import CheckedList
 from langchain_pollinations_portkey.catalogue.entries import Provider
-from langchain_pollinations_portkey.wire.chat.legacy import modern_messages
+from langchain_pollinations_portkey.wire.chat.legacy import modern_message
 from langchain_pollinations_portkey.wire.chat.parts import (
     MediaPart,
     OtherPart,
@@ -33,11 +34,11 @@ from langchain_pollinations_portkey.wire.chat.parts import (
     UnsupportedContentError,
     read_part,
 )
+from langchain_pollinations_portkey.wire.chat.plain import WireMessage, plain_writers
 from langchain_pollinations_portkey.wire.chat.rendering import render_part, render_tool_result_part
 from langchain_pollinations_portkey.wire.chat.thinking import replayed_blocks
 from langchain_pollinations_portkey.wire.chat.tool_calls import wire_tool_calls
 
-WireMessage = dict[str, Any]
 Content = str | list[str | dict[str, Any]]
 OnUnknownBlock = Literal["raise", "pass"]
 
@@ -57,14 +58,14 @@ class Sending:
         pass_unknown: Send parts of an unknown type as they are instead of refusing them.
         losses: One sentence per thing that cannot be sent, by its name.
         attachments: Files out of tools' results that wait for a message of the user.
-        tool_names: Names of the tools called so far, by the id of the call.
+        earlier: What has been written so far.
     """
 
     provider: Provider
     pass_unknown: bool = False
     losses: dict[str, str] = field(default_factory=dict)
     attachments: list[dict[str, Any]] = field(default_factory=list)
-    tool_names: dict[str, str] = field(default_factory=dict)
+    earlier: Sequence[WireMessage] = ()
 
 
 def messages_to_wire(
@@ -84,25 +85,35 @@ def messages_to_wire(
         UnsupportedContentError: A part cannot be sent; the error names the message by its position.
     """
     sending = Sending(provider, pass_unknown=on_unknown_block == "pass")
+    writers = plain_writers(provider)
     wire: list[WireMessage] = []
-    for position, message in enumerate(modern_messages(messages)):
+    others = False
+    open_calls: dict[str, str] = {}
+    for position, message in enumerate(messages):
+        write = writers.get(type(message))
+        plain = None if write is None else write(message)
+        if plain is not None:
+            if sending.attachments and plain["role"] != "tool":
+                wire.append(_attachments_message(sending))
+            wire.append(plain)
+            continue
+        others = True
+        modern = modern_message(message, position, open_calls)
+        sending.earlier = wire
         try:
-            translated = _message_to_wire(message, sending)
+            translated = _message_to_wire(modern, sending)
         except UnsupportedContentError as error:
-            error.args = (f"messages[{position}] ({message.type}): {error}",)
+            error.args = (f"messages[{position}] ({modern.type}): {error}",)
             raise
-        if sending.attachments and not isinstance(message, ToolMessage):
+        if sending.attachments and not isinstance(modern, ToolMessage):
             wire.append(_attachments_message(sending))
         wire += translated
     if sending.attachments:
         wire.append(_attachments_message(sending))
-    return wire, sending.losses
+    return wire if others else CheckedList(wire), sending.losses
 
 
 def _message_to_wire(message: BaseMessage, sending: Sending) -> list[WireMessage]:
-    plain = _plain(message, sending)
-    if plain is not None:
-        return [plain]
     match message:
         case AIMessage():
             return _assistant(message, sending)
@@ -119,34 +130,6 @@ def _message_to_wire(message: BaseMessage, sending: Sending) -> list[WireMessage
             return [{"role": message.role, "content": _content(message.content, sending)}]
         case _:
             raise UnsupportedContentError(f"a {type(message).__name__} cannot be sent to a model.")
-
-
-def _plain(message: BaseMessage, sending: Sending) -> WireMessage | None:
-    """A message that is nothing but text, or nothing but tool calls: a short way to what the long one gives.
-
-    Long conversations consist of them. A test compares the two.
-    """
-    content = message.content
-    if type(content) is not str or message.additional_kwargs or message.name:
-        return None
-    kind = type(message)
-    if kind in _PLAIN_ROLES:
-        return {"role": _PLAIN_ROLES[kind], "content": content}
-    if isinstance(message, AIMessage) and kind is AIMessage:
-        if not message.tool_calls and not message.invalid_tool_calls:
-            return {"role": "assistant", "content": content}
-        if not content:
-            calls = wire_tool_calls(message, sending.provider)
-            for call in calls:
-                sending.tool_names[call["id"]] = call["function"]["name"]
-            return {"role": "assistant", "content": None, "tool_calls": calls}
-    takes_results = sending.provider.quirks.tool_results
-    if isinstance(message, ToolMessage) and kind is ToolMessage and message.status == "success" and takes_results:
-        return {"role": "tool", "tool_call_id": message.tool_call_id, "content": content}
-    return None
-
-
-_PLAIN_ROLES: dict[type[BaseMessage], str] = {HumanMessage: "user", SystemMessage: "system"}
 
 
 def _parts(content: Content, sending: Sending) -> list[Part]:
@@ -262,7 +245,6 @@ def _assistant(message: AIMessage, sending: Sending) -> list[WireMessage]:
     provider = sending.provider
     texts = _spoken(message, sending)
     calls = wire_tool_calls(message, provider)
-    sending.tool_names |= {call["id"]: call[call["type"]]["name"] for call in calls}
     wire: WireMessage = {"role": "assistant"}
     name = _name(message, provider)
     if name:
@@ -365,9 +347,15 @@ def _attach(media: list[MediaPart], message: ToolMessage, sending: Sending) -> N
     """Keep files out of a tool's result for the message of the user that follows the results."""
     if not media:
         return
-    name = message.name or sending.tool_names.get(message.tool_call_id)
+    name = message.name or _called(message.tool_call_id, sending.earlier)
     sending.attachments.append({"type": "text", "text": f"Returned by {name or 'a tool'}:"})
     sending.attachments += [_render(part, sending) for part in media]
+
+
+def _called(call_id: str, earlier: Sequence[WireMessage]) -> str | None:
+    """The name of the tool that was called last by this id."""
+    calls = (call for message in reversed(earlier) for call in reversed(message.get("tool_calls") or ()))
+    return next((str(call[call["type"]]["name"]) for call in calls if call["id"] == call_id), None)
 
 
 def _attachments_message(sending: Sending) -> WireMessage:

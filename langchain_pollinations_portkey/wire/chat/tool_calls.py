@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from langchain_core.messages import AIMessage
@@ -25,7 +25,7 @@ def wire_tool_calls(message: AIMessage, provider: Provider) -> list[WireCall]:
         Gemini gave; OpenAI's custom calls in their own form. `arguments` is always a JSON object as text: the
         gateway fails on anything else.
     """
-    calls = [_function_call(call["id"], call["name"], _dump(call["args"])) for call in message.tool_calls]
+    calls = [_function_call(call["id"], call["name"], dump_arguments(call["args"])) for call in message.tool_calls]
     plain = isinstance(message.content, str) and not message.additional_kwargs and not message.invalid_tool_calls
     if plain and provider.dialect != "google":
         return calls
@@ -62,16 +62,48 @@ def _function_call(call_id: str | None, name: str | None, arguments: str) -> Wir
 def _custom_call(call: WireCall) -> WireCall:
     """OpenAI's free-form calls, whose input is text; LangChain holds it as the argument `input`."""
     given = json.loads(call["function"]["arguments"]).get("input")
-    text = given if isinstance(given, str) else _dump(given)
+    text = given if isinstance(given, str) else dump_arguments(given)
     return {"id": call["id"], "type": "custom", "custom": {"name": call["function"]["name"], "input": text}}
 
 
 def _arguments(block: Mapping[str, Any]) -> str:
     given = block.get("input", block.get("args")) or {}
-    return _valid_json(given) if isinstance(given, str) else _dump(given)
+    return _valid_json(given) if isinstance(given, str) else dump_arguments(given)
 
 
-_dump = json.JSONEncoder(ensure_ascii=False).encode
+_encoder = json.JSONEncoder(ensure_ascii=False)
+
+
+def _kept_encoder() -> Callable[[Any, int], Iterable[str]] | None:
+    """What `json` makes anew for everything it writes, made once; `None` if this Python's `json` does otherwise.
+
+    It does not look for things that hold themselves; those exceed the depth of recursion instead.
+    """
+    make, text = getattr(json.encoder, "c_make_encoder", None), json.encoder.encode_basestring
+    sample = {"a": ["\u00e4\n", 1, 1.5, True, None, {}, []], "b": {"c": "\u2028"}}
+    allow_nan, indent, unsorted, strict = True, None, False, False
+    try:
+        encode: Callable[[Any, int], Iterable[str]] = make(  # type: ignore[misc]
+            None, _encoder.default, text, indent, ": ", ", ", unsorted, strict, allow_nan
+        )
+        return encode if "".join(encode(sample, 0)) == _encoder.encode(sample) else None
+    except (TypeError, ValueError):
+        return None
+
+
+_encode = _kept_encoder()
+
+
+def dump_arguments(arguments: Any) -> str:
+    """The arguments of a call as JSON text.
+
+    Raises:
+        TypeError: They hold something that JSON has no form for.
+        ValueError: They hold themselves.
+    """
+    if _encode is None or type(arguments) is not dict:
+        return _encoder.encode(arguments)
+    return "".join(_encode(arguments, 0))
 
 
 def _valid_json(arguments: str) -> str:
@@ -81,7 +113,7 @@ def _valid_json(arguments: str) -> str:
             return arguments or "{}"
     except ValueError:
         pass
-    return _dump({"invalid_arguments": arguments})
+    return dump_arguments({"invalid_arguments": arguments})
 
 
 def _signatures(message: AIMessage) -> dict[str, str]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from langchain_pollinations_portkey._json import CheckedList
 from langchain_pollinations_portkey.catalogue.entries import Provider
 
 WireMessage = dict[str, Any]
@@ -36,6 +37,7 @@ def settle_turns(
         has_tools: Whether the request defines tools.
     """
     quirks = provider.quirks
+    plain = isinstance(wire, CheckedList)
     _settle_tool_calls(wire, provider)
     if quirks.needs_tools_for_history and not has_tools and any(map(_has_tools, wire)):
         wire = _tool_turns_as_text(wire)
@@ -53,7 +55,7 @@ def settle_turns(
         wire = _joined_assistant_turns(wire)
     if not quirks.user_after_tool:
         wire = _bridged(wire)
-    return wire
+    return CheckedList(wire) if plain else wire  # texts stay texts
 
 
 def _settle_tool_calls(wire: list[WireMessage], provider: Provider) -> None:
@@ -62,14 +64,21 @@ def _settle_tool_calls(wire: list[WireMessage], provider: Provider) -> None:
     A conversation may have begun at another provider, whose ids look different.
     """
     pattern = re.compile(provider.quirks.tool_call_ids)
+    named = provider.dialect == "google"
     names: dict[str, str] = {}
+    fitting: dict[str, str] = {}
     for message in wire:
-        for call in message.get("tool_calls") or ():
-            call["id"] = fitting_id(call["id"], pattern)
-            names[call["id"]] = call[call["type"]]["name"]
-        if message["role"] == "tool":
-            message["tool_call_id"] = fitting_id(message["tool_call_id"], pattern)
-            if provider.dialect == "google" and "name" not in message:
+        role = message["role"]
+        if role == "assistant":
+            for call in message.get("tool_calls") or ():
+                call_id = call["id"]
+                call["id"] = fitting[call_id] = fitting_id(call_id, pattern)
+                if named:
+                    names[call["id"]] = call[call["type"]]["name"]
+        elif role == "tool":
+            call_id = message["tool_call_id"]
+            message["tool_call_id"] = fitting.get(call_id) or fitting_id(call_id, pattern)
+            if named and "name" not in message:
                 message["name"] = names.get(message["tool_call_id"], "tool")
 
 
@@ -124,10 +133,14 @@ def _without_blank_turns(wire: list[WireMessage]) -> list[WireMessage]:
     """Without blank text and turns that hold nothing else, which Claude and Gemini refuse."""
     kept: list[WireMessage] = []
     for message in wire:
+        given = message.get("content")
+        if isinstance(given, str) and given and not given.isspace():
+            kept.append(message)
+            continue
         if message["role"] == "assistant" and message.get("content_blocks"):
             kept.append(message)  # they are read instead of the content
             continue
-        content = _without_blank_text(message.get("content"))
+        content = _without_blank_text(given)
         if message["role"] == "assistant" and message.get("tool_calls"):
             kept.append({**message, "content": content or None})
         elif content or message["role"] == "tool":
