@@ -270,3 +270,12 @@ def test_an_hour_never_comes_after_five_minutes(name, messages, expected, warned
     built = request(messages, name)
     assert [ttl for _, ttl in breakpoints(built)] == expected
     assert ("cache_ttl" in built.losses) is warned
+
+
+@pytest.mark.parametrize("name", [CLAUDE, BEDROCK, OPENROUTER])
+def test_a_request_without_breakpoints_passes_as_it_is(name):
+    built = request([SystemMessage("s"), HumanMessage([text("a")])], name, tools=[search])
+    plain = request([SystemMessage("s"), HumanMessage([text("a")])], name, tools=[marked_tool("f")])
+
+    assert breakpoints(plain) == []
+    assert [where for where, _ in breakpoints(built)] == ["search"]

@@ -16,7 +16,6 @@ URL), `assistant`, `tool_call` and `tool_result`.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -24,6 +23,7 @@ from typing import Any, Literal
 from langchain_core.load.serializable import Serializable
 from pydantic import ConfigDict, Field, ValidationError
 
+from langchain_pollinations_portkey._json import CheckedList
 from langchain_pollinations_portkey.catalogue.entries import Provider
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError
 
@@ -123,9 +123,11 @@ def settle_cache_control(
         if requested:
             losses["cache_control"] = f"{provider.title} knows no cache breakpoints; cache_control has no effect."
         return _without_markers(body)
-    settled = {**body, "messages": copy.deepcopy(body["messages"])}
+    if not requested and chosen is None and not _has_markers(body):
+        return body
+    settled = {**body, "messages": [_copied(message) for message in body["messages"]]}
     if "tools" in body:
-        settled["tools"] = copy.deepcopy(body["tools"])
+        settled["tools"] = [dict(tool) for tool in body["tools"]]
     slots = list(_slots(settled))
     for slot in slots:
         _drop_misplaced(slot, provider, losses)
@@ -137,6 +139,30 @@ def settle_cache_control(
     marked = _at_most_four([slot for slot in usable if slot.marker], losses)
     _settle_ttl(marked, provider, losses)
     return settled
+
+
+def _has_markers(body: Mapping[str, Any]) -> bool:
+    """Whether there is a breakpoint in any place where one may stand."""
+    messages = body["messages"]
+    for message in () if type(messages) is CheckedList else messages:  # in plain ones there is none
+        for key in _HOLDERS:
+            holders = message.get(key)
+            if type(holders) is list and any("cache_control" in holder for holder in holders):
+                return True
+    return any("cache_control" in tool for tool in body.get("tools") or ())
+
+
+_HOLDERS = ("content", "content_blocks", "tool_calls")
+"""Where in a message things are that may have breakpoints."""
+
+
+def _copied(message: Mapping[str, Any]) -> dict[str, Any]:
+    """A message whose breakpoints, and those of what it consists of, can be set without changing another."""
+    copied = dict(message)
+    for key in _HOLDERS:
+        if isinstance(copied.get(key), list):
+            copied[key] = [dict(holder) for holder in copied[key]]
+    return copied
 
 
 def _check_marker(marker: Any) -> None:
@@ -232,12 +258,12 @@ def _apply_policy(usable: list[_Slot], policy: PromptCachePolicy, messages: int)
     left = policy.breakpoints - sum(slot.marker is not None for slot in usable)
     talk = [slot for slot in usable if slot.place not in ("tool", "system")]
     users = [slot for slot in talk if slot.place in ("text", "media", "linked_media", "tool_result")]
-    last_turn = users[-1].turn if users else 0
+    last_turn = _turn_begins(users, users[-1].turn) if users else 0
     wanted = [
         talk[-1:],
         [slot for slot in usable if slot.place == "tool"][-1:],
         [slot for slot in usable if slot.place == "system"][-1:],
-        [slot for slot in users if slot.turn < _turn_begins(users, last_turn)][-1:],
+        [slot for slot in users if slot.turn < last_turn][-1:],
     ]
     for candidates in wanted:
         for slot in candidates:
@@ -310,8 +336,10 @@ def _set_ttl(slot: _Slot, ttl: str | None) -> None:
 
 def _without_markers(body: dict[str, Any]) -> dict[str, Any]:
     """The request without any breakpoint; what has none stays the same object."""
-    cleaned = {**body, "messages": [_unmarked_message(message) for message in body["messages"]]}
-    if "tools" in body:
+    cleaned = dict(body)
+    if type(body["messages"]) is not CheckedList:  # in plain ones there is none
+        cleaned["messages"] = [_unmarked_message(message) for message in body["messages"]]
+    if any("cache_control" in tool for tool in body.get("tools") or ()):
         cleaned["tools"] = [_unmarked(tool) for tool in body["tools"]]
     return cleaned
 
