@@ -94,6 +94,24 @@ print(json.dumps([sorted(touched), sorted(set(sys.modules) - before)]))
     assert {name.partition(".")[0] for name in modules} & HEAVY == set()
 
 
+@pytest.mark.skipif(sys.implementation.name != "cpython" or sys.platform != "linux", reason="counts CPython's pages")
+def test_an_import_costs_the_same_at_every_depth_of_calls():
+    """Each crossing of an edge of CPython's stack is a page that is got anew: thousands more at some depths."""
+    program = """
+import resource
+def at(depth):
+    if depth:
+        return at(depth - 1)
+    from langchain_pollinations_portkey import ChatPortkey
+at({depth})
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+"""
+    python("from langchain_pollinations_portkey import ChatPortkey")  # compiled, if it was not
+    pages = [int(python(program.replace("{depth}", str(depth)))) for depth in (0, 45, 90)]
+
+    assert max(pages) - min(pages) < 1500
+
+
 def test_importing_the_package_alone_imports_nothing_else():
     program = (
         "import sys, langchain_pollinations_portkey as p; print(sorted(m for m in sys.modules if 'langchain' in m))"

@@ -272,7 +272,7 @@ def test_an_hour_never_comes_after_five_minutes(name, messages, expected, warned
     assert ("cache_ttl" in built.losses) is warned
 
 
-@pytest.mark.parametrize("name", [CLAUDE, BEDROCK, OPENROUTER])
+@pytest.mark.parametrize("name", [CLAUDE, BEDROCK])
 def test_a_request_without_breakpoints_passes_as_it_is(name):
     built = request([SystemMessage("s"), HumanMessage([text("a")])], name, tools=[search])
     plain = request([SystemMessage("s"), HumanMessage([text("a")])], name, tools=[marked_tool("f")])
