@@ -8,7 +8,6 @@ way, because in its strict mode pydantic takes a list for a tuple or a set only 
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
@@ -107,6 +106,8 @@ def check_entry(table: Mapping[str, Any], providers: frozenset[str], *, where: s
 
 
 def _tables(text: str, file: str) -> dict[str, _Table]:
+    import tomllib  # its patterns take a while; whoever only imports a model does not wait for them
+
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
