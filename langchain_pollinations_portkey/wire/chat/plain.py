@@ -35,20 +35,18 @@ def plain_writers(provider: Provider) -> dict[type[BaseMessage], PlainWriter]:
 # Below, fields are read from `__dict__`: an attribute of a pydantic model costs several times as much.
 
 
-def _user(message: BaseMessage) -> WireMessage | None:
-    fields = message.__dict__
-    content = fields["content"]
-    if type(content) is not str or fields["additional_kwargs"] or fields["name"]:
-        return None
-    return {"role": "user", "content": content}
+def _text_of(role: str) -> PlainWriter:
+    def write(message: BaseMessage) -> WireMessage | None:
+        fields = message.__dict__
+        content = fields["content"]
+        if type(content) is not str or fields["additional_kwargs"] or fields["name"]:
+            return None
+        return {"role": role, "content": content}
+
+    return write
 
 
-def _system(message: BaseMessage) -> WireMessage | None:
-    fields = message.__dict__
-    content = fields["content"]
-    if type(content) is not str or fields["additional_kwargs"] or fields["name"]:
-        return None
-    return {"role": "system", "content": content}
+_user, _system = _text_of("user"), _text_of("system")
 
 
 def _signing(write: PlainWriter, signature: str) -> PlainWriter:
