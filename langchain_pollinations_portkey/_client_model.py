@@ -14,7 +14,9 @@ from langchain_pollinations_portkey import _debug
 from langchain_pollinations_portkey._options import BODY_OPTIONS, complete_arguments
 from langchain_pollinations_portkey._secrets import is_secret, without_secrets
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError
-from langchain_pollinations_portkey.gateway.transport import HTTPSettings, Transport
+
+if TYPE_CHECKING:
+    from langchain_pollinations_portkey.gateway.transport import Transport
 
 _debug.follow_environment()
 
@@ -23,7 +25,9 @@ class ClientModel(BaseModel):
     """The fields and rules of everything that asks a server for a model."""
 
     # Arguments hold keys, so errors about them do not repeat them.
-    model_config = ConfigDict(populate_by_name=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        populate_by_name=True, arbitrary_types_allowed=True, hide_input_in_errors=True, defer_build=True
+    )
 
     which_model: ClassVar[str] = 'Pass model="provider/model".'
     """What to tell a user who named no model."""
@@ -71,6 +75,7 @@ class ClientModel(BaseModel):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             try:
                 super().__init__(*args, **kwargs)
+                _load_http()
             except ValidationError as error:
                 failure = _configuration_error(error)
             else:
@@ -103,6 +108,8 @@ class ClientModel(BaseModel):
         return super().__deepcopy__(memo)
 
     def _transport(self) -> Transport:
+        from langchain_pollinations_portkey.gateway.transport import HTTPSettings, Transport
+
         settings = HTTPSettings(
             proxy=self.proxy, verify=self.verify, trust_env=self.trust_env, max_connections=self.max_connections
         )
@@ -158,6 +165,11 @@ _NOT_FOR_ANSWERS = frozenset(
     )
 )
 """Fields that do not decide what is answered."""
+
+
+def _load_http() -> None:
+    """Load httpx with the first model: not with the import, and not with a call, which an event loop may wait for."""
+    import langchain_pollinations_portkey.gateway.transport  # noqa: F401
 
 
 def _configuration_error(error: ValidationError) -> PortkeyConfigurationError:

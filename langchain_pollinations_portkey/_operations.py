@@ -10,11 +10,13 @@ import asyncio
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_pollinations_portkey.errors import PortkeyError
 from langchain_pollinations_portkey.gateway.http import Answer, HTTPRequest
-from langchain_pollinations_portkey.gateway.transport import Transport
+
+if TYPE_CHECKING:
+    from langchain_pollinations_portkey.gateway.transport import Transport
 
 T = TypeVar("T")
 

@@ -41,15 +41,16 @@ from langchain_pollinations_portkey.gateway.headers import (
     request_headers,
     response_facts,
 )
-from langchain_pollinations_portkey.gateway.http import Answer, HTTPRequest, detached
+from langchain_pollinations_portkey.gateway.http import PROBE_SECONDS, Answer, HTTPRequest, detached
 from langchain_pollinations_portkey.gateway.plain_build import Build
 from langchain_pollinations_portkey.gateway.routes import falls_back, route_config
 from langchain_pollinations_portkey.gateway.settings import GatewaySettings
-from langchain_pollinations_portkey.gateway.transport import PROBE_SECONDS, Transport
 from langchain_pollinations_portkey.notices import GatewayBuildWarning, Notice, tell
 
 if TYPE_CHECKING:
     import httpx
+
+    from langchain_pollinations_portkey.gateway.transport import Transport
 
 logger = logging.getLogger(__name__)
 

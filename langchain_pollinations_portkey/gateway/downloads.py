@@ -12,11 +12,13 @@ import base64
 import ipaddress
 import socket
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-import httpx
-
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError
+
+if TYPE_CHECKING:
+    import httpx
 
 MAX_BYTES = 20 * 1024 * 1024
 """The largest file; providers take less."""
@@ -37,6 +39,8 @@ def download(urls: Iterable[str]) -> dict[str, tuple[str, str]]:
     Raises:
         PortkeyConfigurationError: One cannot be fetched, is too large, or lies at a private address.
     """
+    import httpx
+
     with httpx.Client(timeout=SECONDS, follow_redirects=False) as client:
         return {url: _fetch(client, url) for url in urls}
 
@@ -47,6 +51,8 @@ async def adownload(urls: Iterable[str]) -> dict[str, tuple[str, str]]:
 
 
 def _fetch(client: httpx.Client, url: str) -> tuple[str, str]:
+    import httpx
+
     place = url
     try:
         for _ in range(MAX_REDIRECTS + 1):

@@ -9,13 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from langchain_pollinations_portkey._secrets import HIDDEN
 
+if TYPE_CHECKING:
+    import httpx
+
 CONNECT_SECONDS = 10.0
+PROBE_SECONDS = 2.0
 SILENCE_SECONDS = 600.0
 """How long to wait for the next byte when the user set no timeout; twice what the gateway itself waits."""
 
@@ -168,6 +170,8 @@ def detached(answer: Answer, content: bytes, secrets: Iterable[str] = ()) -> htt
         content: What to give as its body.
         secrets: Texts to hide in body and headers: some providers repeat the key that they refuse.
     """
+    import httpx  # not with the module: whoever only imports a model does not wait for it
+
     # As bytes: httpx writes header texts as ASCII, and providers send others.
     headers = [(k, v) for k, v in answer.raw if k.decode("ascii", "replace").lower() not in _BODY_HEADERS]
     for secret in secrets:

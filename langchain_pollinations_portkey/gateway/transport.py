@@ -34,11 +34,9 @@ from langchain_pollinations_portkey.gateway.connections import (
     Exchange,
 )
 from langchain_pollinations_portkey.gateway.failures import refusal, translated
-from langchain_pollinations_portkey.gateway.http import Answer, HTTPRequest, TimeLeft, detached
+from langchain_pollinations_portkey.gateway.http import PROBE_SECONDS, Answer, HTTPRequest, TimeLeft, detached
 
 __all__ = ["PROBE_SECONDS", "Answer", "HTTPRequest", "HTTPSettings", "Transport", "detached"]
-
-PROBE_SECONDS = 2.0
 
 
 class Transport:
