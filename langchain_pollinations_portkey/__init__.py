@@ -5,7 +5,6 @@ Names are imported when they are first used, so that importing the package costs
 
 from __future__ import annotations
 
-import gc
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -60,13 +59,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _imported(module: str) -> ModuleType:
-    collecting = gc.isenabled()
-    gc.disable()  # what an import makes stays; looking for garbage in it takes a sixteenth of the time
-    try:
-        return import_module(module)
-    finally:
-        if collecting:
-            gc.enable()
+    return import_module(module)
 
 
 # CPython keeps the frames of nested calls in pieces of 16 KB. Where calls cross from one piece into the next, it gets
