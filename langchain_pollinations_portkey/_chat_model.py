@@ -33,13 +33,15 @@ from langchain_pollinations_portkey.wire import blocks
 from langchain_pollinations_portkey.wire.chat.cache_control import PromptCachePolicy
 from langchain_pollinations_portkey.wire.chat.downloads import images_needed, with_downloaded
 from langchain_pollinations_portkey.wire.chat.request import ChatRequest, written
-from langchain_pollinations_portkey.wire.chat.structured import Method, Schema, plan_structured_output, with_raw
-from langchain_pollinations_portkey.wire.chat.tools import ToolLike, tool_choice_to_wire, tools_to_wire
+from langchain_pollinations_portkey.wire.chat.tools import tool_choice_to_wire, tools_to_wire
 from langchain_pollinations_portkey.wire.usage import added_counts
 
 if TYPE_CHECKING:
     from langchain_core.language_models import ModelProfile
     from langchain_core.language_models.chat_models import _ChatModelBinding
+
+    from langchain_pollinations_portkey.wire.chat.structured import Method, Schema
+    from langchain_pollinations_portkey.wire.chat.tools import ToolLike
 
 blocks.register()
 
@@ -365,6 +367,8 @@ class ChatModel(ClientModel, BaseChatModel):
         Raises:
             PortkeyConfigurationError: The method cannot work with the model's provider.
         """
+        from langchain_pollinations_portkey.wire.chat.structured import plan_structured_output, with_raw
+
         providers = self._providers(kwargs)
         if method is None and len({row.quirks.structured_output for row in providers}) > 1:
             method = "function_calling"  # every provider that can do one of them can do this

@@ -203,7 +203,7 @@ _BY_STATUS: dict[int, type[PortkeyError]] = {
     446: PortkeyGuardrailError,
 }
 
-_CONTEXT_OVERFLOW = re.compile(
+_CONTEXT_OVERFLOW = (
     r"context_length_exceeded|maximum context length|context window"  # OpenAI and its kin, Mistral
     r"|tokens exceed the configured limit"  # OpenAI, for models with several endpoints
     r"|prompt is too long|exceed context limit"  # Anthropic
@@ -212,18 +212,16 @@ _CONTEXT_OVERFLOW = re.compile(
     r"|maximum prompt length"  # xAI
     r"|too_many_prompt_tokens"  # Perplexity, as the type
     r"|exceeded max context length"  # Ollama
-    r"|inputs` tokens \+ `max_new_tokens` must be",  # Together AI, Hugging Face
-    re.IGNORECASE | re.DOTALL,
+    r"|inputs` tokens \+ `max_new_tokens` must be"  # Together AI, Hugging Face
 )
 """Texts by which providers say that the prompt does not fit; none has a status of its own for it."""
 
-_KEY_REFUSED = re.compile(
+_KEY_REFUSED = (
     # Amazon answers 403, with the exception in a header; the text is for where that is lost.
     r"UnrecognizedClient|InvalidSignature|IncompleteSignature|ExpiredToken|MissingAuthenticationToken"
     r"|security token included in the request is (invalid|expired)"
     r"|request signature we calculated does not match"
-    r"|API[ _]key (not valid|expired)|API_KEY_INVALID",  # Gemini answers 400
-    re.IGNORECASE,
+    r"|API[ _]key (not valid|expired)|API_KEY_INVALID"  # Gemini answers 400
 )
 """How providers that do not answer 401 say that they do not accept the key."""
 
@@ -382,9 +380,14 @@ def _shorten(text: str, limit: int = _TEXT_LIMIT) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def _says(pattern: str, text: str | int) -> bool:
+    """Whether a text is one of those; the pattern is compiled, by `re`, when the first error is read."""
+    return bool(re.search(pattern, str(text), re.IGNORECASE | re.DOTALL))
+
+
 def is_context_overflow(detail: ErrorDetail) -> bool:
     """Whether the provider says that the prompt exceeds the model's context window."""
-    return any(_CONTEXT_OVERFLOW.search(str(text)) for text in (detail.message, detail.code, detail.type) if text)
+    return any(_says(_CONTEXT_OVERFLOW, text) for text in (detail.message, detail.code, detail.type) if text)
 
 
 def status_error(
@@ -449,7 +452,7 @@ def _kind(status: int, detail: ErrorDetail, *, gateway_failed: bool) -> type[Por
         return PortkeyInvalidResponseError
     if status in (400, 413, 422) and is_context_overflow(detail):
         return PortkeyContextOverflowError
-    if status in (400, 403) and any(_KEY_REFUSED.search(str(text)) for text in (detail.message, detail.type) if text):
+    if status in (400, 403) and any(_says(_KEY_REFUSED, text) for text in (detail.message, detail.type) if text):
         return PortkeyAuthenticationError
     known = _BY_STATUS.get(status)
     if known is not None:

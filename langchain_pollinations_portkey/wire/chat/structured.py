@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage, BaseMessage
@@ -27,7 +27,10 @@ from langchain_pollinations_portkey.catalogue.entries import Provider
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError, PortkeyRefusalError
 from langchain_pollinations_portkey.wire.chat.json_mode import json_format
 from langchain_pollinations_portkey.wire.chat.schemas import object_schema
-from langchain_pollinations_portkey.wire.chat.tools import ToolLike, tools_to_wire
+from langchain_pollinations_portkey.wire.chat.tools import tools_to_wire
+
+if TYPE_CHECKING:
+    from langchain_pollinations_portkey.wire.chat.tools import ToolLike
 
 Method = Literal["function_calling", "json_schema", "json_mode"]
 Schema = Mapping[str, Any] | type

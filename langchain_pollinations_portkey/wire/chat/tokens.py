@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
 
@@ -34,7 +34,10 @@ from langchain_pollinations_portkey.wire.chat.token_media import (
 )
 from langchain_pollinations_portkey.wire.chat.token_text import text_tokens
 from langchain_pollinations_portkey.wire.chat.tool_calls import wire_tool_calls
-from langchain_pollinations_portkey.wire.chat.tools import ToolLike, tools_to_wire
+from langchain_pollinations_portkey.wire.chat.tools import tools_to_wire
+
+if TYPE_CHECKING:
+    from langchain_pollinations_portkey.wire.chat.tools import ToolLike
 
 _UNSEEN_IMAGE: Size = (1024, 1024)
 """What a picture that is not at hand (a URL, a stored file) is taken to be."""

@@ -10,9 +10,8 @@ import copy
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from langchain_pollinations_portkey._json import CheckedList, dumps_body
@@ -20,7 +19,11 @@ from langchain_pollinations_portkey.catalogue.entries import Provider, ResolvedM
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError
 from langchain_pollinations_portkey.wire.chat.schemas import object_schema, schema_for, strict_schema
 
-ToolLike = Mapping[str, Any] | type | Callable[..., Any] | BaseTool
+if TYPE_CHECKING:  # LangChain loads its tools when somebody asks for them
+    from langchain_core.tools import BaseTool
+
+    ToolLike = Mapping[str, Any] | type | Callable[..., Any] | BaseTool
+
 WireTool = dict[str, Any]
 
 _SERVER_TOOL = re.compile(r"[a-z_]+_\d{8}")
