@@ -11,6 +11,8 @@ Or as a program, with lines of `{"id": ..., "prompt": ...}` in the first file:
 
     python batch.py prompts.jsonl answers.jsonl --model openai/gpt-4o-mini --concurrency 32
 
+It needs `tqdm`, and `run_on_dask` needs `dask[distributed]`: `pip install tqdm "dask[distributed]"`.
+
 A line of the results has the prompt's `id`, the time `at` which it was done (seconds since 1970), how many `seconds`
 it took, and either `answer` or `error` with its `type` and `message`.
 """

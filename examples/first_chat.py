@@ -1,6 +1,6 @@
 """A first chat, whole and streamed: `python examples/first_chat.py`.
 
-Needs a gateway (`npx @portkey-ai/gateway`) and the key of the model's provider (`MISTRAL_API_KEY`).
+Needs a gateway (`npx @portkey-ai/gateway --headless`) and the key of the model's provider (`MISTRAL_API_KEY`).
 """
 
 from langchain_core.prompts import ChatPromptTemplate

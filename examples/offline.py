@@ -1,8 +1,8 @@
 """Lets the notebooks run without a key: the gateway is real, and a stand-in plays the models behind it.
 
 With your own key none of this is needed: `ChatPortkey(model="claude-sonnet-4.5")` and a running gateway
-(`npx @portkey-ai/gateway`, or `LocalGateway().start()`) are all. The notebooks call `connect`, which looks for
-the key, says what it found, and returns what `ChatPortkey` has to be told beyond the model's name.
+(`npx @portkey-ai/gateway --headless`, or `LocalGateway().start()`) are all. The notebooks call `connect`, which
+looks for the key, says what it found, and returns what `ChatPortkey` has to be told beyond the model's name.
 """
 
 from __future__ import annotations
