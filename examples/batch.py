@@ -34,7 +34,6 @@ from langchain_core.messages import BaseMessage
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.runnables import Runnable
 from pydantic import BaseModel
-from tqdm import tqdm
 
 from langchain_pollinations_portkey import ChatPortkey
 from langchain_pollinations_portkey.errors import (
@@ -196,6 +195,8 @@ def _written(
 ) -> Iterator[tuple[Callable[[Row], None], Callable[[], Counts]]]:
     """Two functions: one that appends a row to the file, one that counts what was appended."""
     answered = failed = 0
+    from tqdm import tqdm  # so that --help works without it
+
     with results.open("a+b") as file, tqdm(total=expected, disable=not progress, unit="prompt") as bar:
         if file.tell() and not _ends_a_line(file):
             file.write(b"\n")

@@ -163,7 +163,7 @@ class TestWithAGateway:
     def test_without_a_name_the_first_whose_key_is_set(self, doctor: Doctor) -> None:
         report = doctor("--no-call", PORTKEY_CATALOGUE="", MISTRAL_API_KEY=KEY)
         assert report.checks["model"]["text"].startswith("portkey-mistral is ")
-        assert report.checks["model"]["text"].endswith("(the first whose key is set)")
+        assert report.checks["model"]["text"].endswith("(the first that can be asked)")
 
     def test_the_variable_that_names_the_model_is_told(self, doctor: Doctor) -> None:
         report = doctor("--no-call", PORTKEY_MODEL="played")
@@ -357,5 +357,5 @@ def test_a_line_for_each_check_and_the_cure_under_it(
     assert starts == ["ok", "ok", "ok", "warning", "ok", "ok", "warning", "failed", "not checked"]
     at = next(number for number, line in enumerate(lines) if line.startswith("failed"))
     assert lines[at].endswith("anthropic answered 401: Incorrect [31mkey")
-    assert lines[at + 1].strip() == "Set ANTHROPIC_API_KEY to a valid key of Anthropic."
+    assert lines[at + 1].strip() == f"Set ANTHROPIC_API_KEY to a valid key that {provider.url} takes."
     assert lines[-1] == "Failed: answer. Begin with the first."

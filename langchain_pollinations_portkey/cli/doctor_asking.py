@@ -49,7 +49,7 @@ class Order:
     """What the user wants looked at.
 
     Attributes:
-        model: The model, `None` for the first whose key is set.
+        model: The model, `None` for the first that can be asked.
         model_source: Who named it.
         base_url: The gateway, `None` for the one that the environment names.
         call: Whether the model may be asked.
@@ -184,7 +184,7 @@ def _model(order: Order, environment: Mapping[str, str], *, hosted: bool) -> Mod
     default_provider = environment.get("PORTKEY_PROVIDER", "").strip() or None
     try:
         if not name:
-            name, source = default_model(environment), "the first whose key is set"
+            name, source = default_model(environment), "the first that can be asked"
         if name is None:
             return ModelFacts(None)
         resolved = Catalogue.default().resolve(name, default_provider=default_provider, hosted=hosted)

@@ -155,7 +155,8 @@ def _valid_key(asked: Asked) -> str:
     if asked.sources:
         variables = [name for name in asked.sources if name.isupper()] or list(asked.sources)
         one = "a valid key" if len(variables) == 1 else "valid credentials, all of the same account,"
-        return f"Set {' and '.join(variables)} to {one} of {provider.title}."
+        whose = f"that {asked.custom_host} takes" if asked.custom_host else f"of {provider.title}"
+        return f"Set {' and '.join(variables)} to {one} {whose}."
     variable = provider.key_variables[0] if provider.key_variables else "its key"
     return f"{asked.custom_host or provider.title} wants a key: set {variable}."
 

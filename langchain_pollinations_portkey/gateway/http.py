@@ -37,8 +37,8 @@ class Server:
 
 GATEWAY = Server(
     "gateway",
-    "Start the gateway with `pollinations-portkey gateway` or `npx @portkey-ai/gateway`, or set PORTKEY_GATEWAY_URL "
-    "(or base_url=...) to where it runs.",
+    "Start the gateway with `pollinations-portkey gateway` or `npx @portkey-ai/gateway --headless`, or set "
+    "PORTKEY_GATEWAY_URL (or base_url=...) to where it runs.",
 )
 
 
