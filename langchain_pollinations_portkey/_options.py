@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from langchain_pollinations_portkey._secrets import is_secret
+from langchain_pollinations_portkey._secrets import is_secret, with_secrets_hidden, with_texts_hidden
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError
 from langchain_pollinations_portkey.gateway.headers import fields_of_headers
 from langchain_pollinations_portkey.notices import LossWarning, Notice, tell
@@ -101,7 +101,7 @@ _OTHER_NAMES = {
     "default_headers": "extra_headers",
 }
 
-_SECRET_OPTIONS = ("api_key", "extra_headers", "provider_options")
+_SECRET_OPTIONS = ("api_key", "extra_headers", "default_headers", "provider_options")
 
 
 def split_options(
@@ -257,11 +257,10 @@ def hidden_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a call with its keys as `SecretStr`, so that no trace, dump or `repr` shows them."""
     hidden = dict(options)
     for name in _SECRET_OPTIONS:
-        value = hidden.get(name)
-        if isinstance(value, str):
-            hidden[name] = SecretStr(value)
-        elif isinstance(value, Mapping):
-            hidden[name] = {key: SecretStr(v) if isinstance(v, str) else v for key, v in value.items()}
+        if name in hidden:
+            hidden[name] = with_texts_hidden(hidden[name])
+    if "portkey_config" in hidden:
+        hidden["portkey_config"] = with_secrets_hidden(hidden["portkey_config"])
     return hidden
 
 

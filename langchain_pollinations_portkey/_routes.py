@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_pollinations_portkey._options import seconds
+from langchain_pollinations_portkey._secrets import with_secrets_opened
 from langchain_pollinations_portkey.catalogue import ResolvedModel
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError
 from langchain_pollinations_portkey.gateway.headers import MAX_HEADER_BYTES, Target, compact_json
@@ -77,7 +78,7 @@ def config_header(config: Mapping[str, Any] | str, *, hosted: bool) -> tuple[str
         return config, True
     if not hosted:
         _check_raw(config, "portkey_config")
-    return compact_json(dict(config)), hosted or "provider" in config or "targets" in config
+    return compact_json(with_secrets_opened(config)), hosted or "provider" in config or "targets" in config
 
 
 def _check_raw(config: Mapping[str, Any], where: str) -> None:

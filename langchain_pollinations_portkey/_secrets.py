@@ -55,6 +55,34 @@ def without_secrets(value: Any, replacement: str | None = None) -> Any:
     return value if value is None or isinstance(value, str | int | float | bool) else repr(value)
 
 
+def with_secrets_hidden(value: Any) -> Any:
+    """A copy of nested dicts and lists in which each secret text is a `SecretStr`."""
+    if isinstance(value, Mapping):
+        return {
+            key: (with_texts_hidden if is_secret(str(key)) else with_secrets_hidden)(item)
+            for key, item in value.items()
+        }
+    return [with_secrets_hidden(item) for item in value] if isinstance(value, list) else value
+
+
+def with_texts_hidden(value: Any) -> Any:
+    """A text as a `SecretStr`, or a copy of nested dicts and lists in which each text is one."""
+    if isinstance(value, Mapping):
+        return {key: with_texts_hidden(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_texts_hidden(item) for item in value]
+    return SecretStr(value) if isinstance(value, str) else value
+
+
+def with_secrets_opened(value: Any) -> Any:
+    """A copy of nested dicts and lists in which each `SecretStr` is its text."""
+    if isinstance(value, Mapping):
+        return {key: with_secrets_opened(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_secrets_opened(item) for item in value]
+    return value.get_secret_value() if hasattr(value, "get_secret_value") else value
+
+
 def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Headers to be logged: values of secret ones hidden, the keys inside a configuration too."""
     shown = {}

@@ -26,6 +26,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from langchain_pollinations_portkey._secrets import with_secrets_hidden
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError
 
 OPERATORS = frozenset(("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$regex", "$and", "$or"))
@@ -87,6 +88,10 @@ class Target:
             raise PortkeyConfigurationError("Target.model must name a model.")
         if self.request_timeout is not None and self.request_timeout <= 0:
             raise PortkeyConfigurationError("Target.request_timeout is in seconds and must be more than 0.")
+        # Tracers write dataclasses out by their fields, whatever `repr` leaves out.
+        if isinstance(self.api_key, str):
+            object.__setattr__(self, "api_key", SecretStr(self.api_key))
+        object.__setattr__(self, "provider_options", with_secrets_hidden(self.provider_options))
 
 
 @dataclass(frozen=True)

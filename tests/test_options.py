@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import asdict
 
 import httpx
 import pytest
+from langchain_core.load import dumps
+from langchain_core.messages import HumanMessage
 from pydantic import SecretStr
 
 from langchain_pollinations_portkey import ChatPortkey
@@ -19,6 +22,7 @@ from langchain_pollinations_portkey._options import (
 )
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError
 from langchain_pollinations_portkey.notices import LossWarning
+from langchain_pollinations_portkey.routing import Target
 
 ALIASES = {"model_name": "model", "stop": "stop_sequences", "request_timeout": "timeout"} | dict.fromkeys(
     ("temperature", "max_tokens", "max_retries", "provider", "api_key", "trace_id", "portkey_metadata",
@@ -177,6 +181,34 @@ def test_keys_among_options_become_secrets():
     assert hidden["extra_headers"]["authorization"].get_secret_value() == "k"
     assert hidden["n"] == 2
     assert options["api_key"] == "k"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"default_headers": {"authorization": "sk-sentinel"}},
+        {"portkey_config": {"provider": "openai", "api_key": "sk-sentinel"}},
+        {"portkey_config": {"strategy": {"mode": "single"}, "targets": [{"provider": "openai", "api_key": "sk-sentinel"}]}},
+        {"fallbacks": [Target("openai/b", api_key="sk-sentinel")]},
+        {"fallbacks": [Target("bedrock/b", provider_options={
+            "aws_access_key_id": "id-sentinel", "aws_secret_access_key": "sk-sentinel"})]},
+        {"model": "vertex-ai/gemini-2.5-flash", "provider_options": {
+            "vertex_region": "us-east1", "vertex_service_account_json": {"private_key": "sk-sentinel"}}},
+    ],
+    ids=["headers", "configuration", "targets", "fallback", "fallback's options", "nested"],
+)  # fmt: skip
+def test_keys_in_whatever_form_are_sent_and_not_traced(options):
+    model = ChatPortkey(model="openai/a", api_key="k")
+    bound = model.bind(**options)
+
+    traced = model._get_invocation_params(**options)
+    traced["fallbacks"] = [asdict(target) for target in traced.get("fallbacks", ())]  # as tracers do
+    sent = model._prepare([HumanMessage("Hello")], None, bound.kwargs, stream=False).sending._request(0, None)
+
+    assert "sentinel" not in repr(traced)
+    assert "sentinel" not in repr(bound)
+    assert "sentinel" not in dumps(bound)
+    assert "sk-sentinel" in str(sent.headers)
 
 
 @pytest.mark.parametrize("name", ["openai_api_key", "aws_secret_access_key", "token", "virtual_key", "openai_api_base"])

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from langchain_pollinations_portkey._secrets import masked
+from langchain_pollinations_portkey._secrets import masked, with_secrets_opened
 from langchain_pollinations_portkey.catalogue.entries import Provider
 from langchain_pollinations_portkey.errors import MissingCredentialsError, PortkeyConfigurationError
 from langchain_pollinations_portkey.gateway.settings import is_readable_on_the_way
@@ -220,7 +220,7 @@ def _option_value(name: str, value: str) -> str:
 
 def option_text(value: Any) -> str:
     """What a user gave as an option, as text: secrets opened, objects as JSON, `None` as nothing."""
-    value = value.get_secret_value() if hasattr(value, "get_secret_value") else value
+    value = with_secrets_opened(value)
     if value is None:
         return ""
     if isinstance(value, bool):
