@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from langchain_pollinations_portkey._secrets import secrets_in_headers
 from langchain_pollinations_portkey._sending import Sending, encode_body
 from langchain_pollinations_portkey.errors import (
     PortkeyAuthenticationError,
@@ -39,6 +40,11 @@ class PollinationsSending(Sending):
         del retries
         headers = pollinations_headers(self.target.credentials.key, self.headers)
         return HTTPRequest(self.url, headers, encode_body(self.body), remaining, SERVER)
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must not be seen in an error: the key, and what secret headers hold."""
+        return [*self.target.secrets, *secrets_in_headers(self.headers)]
 
     def _hints(self, response: Answer) -> Mapping[type[PortkeyError], str]:
         key = "Check POLLINATIONS_API_KEY (or api_key=...)."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -92,6 +93,29 @@ def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
         else:
             shown[name] = HIDDEN if is_secret(name) else value
     return shown
+
+
+def secrets_in_headers(headers: Mapping[str, Any]) -> list[str]:
+    """The secrets that headers hold, those inside a configuration too."""
+    found: list[str] = []
+    for name, value in headers.items():
+        if name.lower() in _JSON_HEADERS:
+            with contextlib.suppress(ValueError):
+                _collect_secrets(json.loads(value), found)
+        elif is_secret(name):
+            found.append(str(value).removeprefix("Bearer "))
+    return found
+
+
+def _collect_secrets(value: Any, found: list[str], *, named: bool = False) -> None:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _collect_secrets(item, found, named=named or is_secret(str(key)))
+    elif isinstance(value, list):
+        for item in value:
+            _collect_secrets(item, found, named=named)
+    elif named and isinstance(value, str):
+        found.append(value)
 
 
 def masked(secret: str) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from langchain_pollinations_portkey._json import dumps_body
 from langchain_pollinations_portkey._operations import Operation, Probe, Send, Sleep
 from langchain_pollinations_portkey._routes import RoutePlan
-from langchain_pollinations_portkey._secrets import HIDDEN, masked_headers
+from langchain_pollinations_portkey._secrets import HIDDEN, masked_headers, secrets_in_headers
 from langchain_pollinations_portkey.catalogue import Catalogue, Provider, retirement_notice
 from langchain_pollinations_portkey.errors import (
     PortkeyAuthenticationError,
@@ -41,7 +41,13 @@ from langchain_pollinations_portkey.gateway.headers import (
     request_headers,
     response_facts,
 )
-from langchain_pollinations_portkey.gateway.http import PROBE_SECONDS, Answer, HTTPRequest, detached
+from langchain_pollinations_portkey.gateway.http import (
+    PROBE_SECONDS,
+    SHORTEST_SECRET,
+    Answer,
+    HTTPRequest,
+    detached,
+)
 from langchain_pollinations_portkey.gateway.plain_build import Build
 from langchain_pollinations_portkey.gateway.routes import falls_back, route_config
 from langchain_pollinations_portkey.gateway.settings import GatewaySettings
@@ -170,8 +176,16 @@ class Sending(ABC):
     def hide(self, text: str) -> str:
         """A text without the keys that the request carried."""
         for secret in self.secrets:
-            text = text.replace(secret, HIDDEN) if secret else text
+            text = text.replace(secret, HIDDEN) if len(secret) >= SHORTEST_SECRET else text
         return text
+
+    def hide_within(self, value: Any) -> Any:
+        """A copy of nested dicts and lists whose texts are without these keys."""
+        if isinstance(value, Mapping):
+            return {self.hide(str(key)): self.hide_within(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.hide_within(item) for item in value]
+        return self.hide(value) if isinstance(value, str) else value
 
     def without_check(self, value: dict[str, Any]) -> dict[str, Any]:
         """A body or an event without the verdict of a check that we sent along."""
@@ -305,9 +319,10 @@ class GatewaySending(Sending):
 
     @property
     def secrets(self) -> list[str]:
-        """What must not be seen in an error: the keys of all targets."""
+        """What must not be seen in an error: the keys of all targets and of the gateway, and those in headers."""
         targets = [self.target] if self.plan is None else [leaf.target for leaf in self.plan.leaves.values()]
-        return [secret for target in targets for secret in target.secrets]
+        keys = [secret for target in targets for secret in target.secrets]
+        return [*keys, self.gateway.portkey_api_key or "", *secrets_in_headers(self.settings.headers)]
 
     def _hints(self, response: Answer) -> Mapping[type[PortkeyError], str]:
         asked = self.answering_target()

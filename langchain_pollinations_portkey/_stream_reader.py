@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -132,8 +131,7 @@ class StreamReader:
         for name in ("error_type", "error_code"):
             if isinstance(getattr(error, name), str):
                 setattr(error, name, self._sending.hide(getattr(error, name)))
-        if error.body is not None:
-            error.body = json.loads(self._sending.hide(json.dumps(error.body)))
+        error.body = self._sending.hide_within(error.body)
         raise error
 
     def _end(self) -> list[ChatGenerationChunk]:

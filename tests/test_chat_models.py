@@ -34,11 +34,12 @@ from langchain_pollinations_portkey.errors import (
     PortkeyConfigurationError,
     PortkeyConnectionError,
     PortkeyError,
+    PortkeyStreamError,
     PortkeyTimeoutError,
     UnknownModelError,
 )
 from langchain_pollinations_portkey.notices import LossWarning, SecurityWarning
-from langchain_pollinations_portkey.testing import Failure, Reply, StandInProvider
+from langchain_pollinations_portkey.testing import Failure, RawAnswer, Reply, StandInProvider
 from tests.copies import COPIES
 
 
@@ -640,6 +641,34 @@ def test_no_key_shows_anywhere(chat, provider, caplog, fails):
     assert tracer.runs
     assert [text for text in shown if "sentinel" in text.replace("sk-sentinel", "sentinel")] == []
     assert provider.last.headers["authorization"] == "Bearer sentinel-call"
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["status", "event"])
+def test_an_error_that_repeats_a_key_is_shown_without_it(chat, provider, streamed):
+    said = "Refused: sentinel-portkey sentinel-header sentinel-virtual sentinel-config sentinel-call-header"
+    wrong = b'data: {"error": {"message": "%b", "code": "sentinel-call"}}\n\n' % said.encode()
+    event = RawAnswer(status=200, headers={"content-type": "text/event-stream"}, body=wrong)
+    provider.script(event if streamed else Failure(401, said))
+
+    with pytest.raises(PortkeyError) as raised:
+        list(chat(**SECRETS).stream("hi", **CALLED)) if streamed else chat(**SECRETS).invoke("hi", **CALLED)
+
+    error = raised.value
+    assert "Refused" in str(error)
+    assert "sentinel" not in str(error) + repr(error) + str(error.__dict__) + str(pickle.dumps(error))
+
+
+@pytest.mark.parametrize("key", ["1", "true", "null", "12345678"])
+def test_a_key_that_is_also_a_word_of_json_leaves_an_error_readable(chat, provider, key):
+    wrong = b'data: {"error": {"message": "No GPU is left.", "code": 12345678901, "true": true, "null": null}}\n\n'
+    provider.script(RawAnswer(status=200, headers={"content-type": "text/event-stream"}, body=wrong))
+
+    with pytest.raises(PortkeyStreamError, match=r"No GPU is left\.") as raised:
+        list(chat(api_key=key).stream("hi"))
+
+    assert raised.value.body == {
+        "error": {"message": "No GPU is left.", "code": 12345678901, "true": True, "null": None}
+    }
 
 
 def test_secret_options_of_a_provider_do_not_show_either():

@@ -202,8 +202,8 @@ def test_the_key_is_optional(chat, provider, monkeypatch, variable, argument, se
 
 @pytest.mark.filterwarnings("ignore:The function `load` is in beta")
 def test_the_key_is_never_seen(chat, provider, monkeypatch):
-    model = chat(api_key="sk-sentinel-1234567890")
-    provider.script(refusal(401, "Invalid token sk-sentinel-1234567890"))
+    model = chat(api_key="sk-sentinel-1234567890", default_headers={"x-access-token": "sk-sentinel-0987654321"})
+    provider.script(refusal(401, "Invalid token sk-sentinel-1234567890 or sk-sentinel-0987654321"))
 
     with pytest.raises(PortkeyAuthenticationError, match="POLLINATIONS_API_KEY") as caught:
         model.invoke("Hello")

@@ -156,7 +156,7 @@ class Answer:
 
 _BODY_HEADERS = ("content-length", "transfer-encoding", "content-encoding", "set-cookie")
 
-_SHORTEST_SECRET = 8
+SHORTEST_SECRET = 8
 """Shorter texts would be found by chance."""
 
 
@@ -175,7 +175,7 @@ def detached(answer: Answer, content: bytes, secrets: Iterable[str] = ()) -> htt
     # As bytes: httpx writes header texts as ASCII, and providers send others.
     headers = [(k, v) for k, v in answer.raw if k.decode("ascii", "replace").lower() not in _BODY_HEADERS]
     for secret in secrets:
-        if len(secret) >= _SHORTEST_SECRET:
+        if len(secret) >= SHORTEST_SECRET:
             content = content.replace(secret.encode(), HIDDEN.encode())
             headers = [(k, v.replace(secret.encode(), HIDDEN.encode())) for k, v in headers]
     return httpx.Response(
