@@ -41,7 +41,9 @@ def test_the_size_of_a_picture(file):
 @pytest.mark.parametrize(
     "data",
     ["", "AAAA", "%%%%", "ÿÿÿÿ", base64_of(png(640, 480)[:20]), base64_of(jpeg(640, 480)[:25]), base64_of(b"<svg/>"),
-     base64_of(b"RIFF\0\0\0\0WEBPnope" + bytes(20)), base64_of(png(0, 480)), base64_of(b"\xff\xd8" + bytes(50))],
+     base64_of(b"RIFF\0\0\0\0WEBPnope" + bytes(20)),
+     base64_of(webp(640, 480, b"VP8X")[:20]), base64_of(webp(640, 480, b"VP8 ")[:29]),
+     base64_of(webp(640, 480, b"VP8L")[:24]), base64_of(b"RIFF\0\0\0\0WEBPVP8 "), base64_of(png(0, 480)), base64_of(b"\xff\xd8" + bytes(50))],
 )  # fmt: skip
 def test_a_picture_that_cannot_be_read_has_no_size(data):
     assert image_size(data) is None

@@ -375,6 +375,8 @@ def test_a_result_of_a_tool_counts_in_both_forms():
         HumanMessage([{"when": datetime(2026, 1, 1, tzinfo=UTC)}]),
         HumanMessage([{"type": "no-such-type", ("odd",): 1}]),
         HumanMessage([{"type": "tool_result", "content": None}]),
+        HumanMessage([{"type": "image", "source": {"type": "base64", "data": 5}}]),
+        HumanMessage([{"type": "image", "source": {"type": "base64", "data": b"bytes"}}]),
         AIMessage([{"type": "tool_use"}]),
         AIMessage("", tool_calls=[{"name": "f", "args": {"at": datetime(2026, 1, 1, tzinfo=UTC)}, "id": "1"}]),
         AIMessage("", invalid_tool_calls=[{"name": None, "args": None, "id": None, "error": None}]),
@@ -387,6 +389,31 @@ def test_a_result_of_a_tool_counts_in_both_forms():
 @pytest.mark.parametrize("provider", [OPENAI, BEDROCK, GOOGLE, None])
 def test_nothing_in_a_message_makes_it_fail(message, provider):
     assert one(message, provider) > 0
+
+
+def within_itself(depth: int, kind: str) -> list[dict[str, Any]]:
+    """A content part that holds one that holds one, deeper than Python goes down."""
+    content: list[dict[str, Any]] = [{"type": "text", "text": "x"}]
+    for _ in range(depth):
+        content = [{"type": kind, "content": content}]
+    return content
+
+
+@pytest.mark.parametrize("kind", ["tool_result", "no-such-type"])
+def test_nothing_is_so_deep_that_it_fails(kind):
+    deep = within_itself(5000, kind)
+    wanted = {"name": "f", "args": {"deep": deep}, "id": "1"}
+    schema = {"type": "function", "function": {"name": "f", "parameters": {"properties": deep}}}
+    itself: dict[str, Any] = {"type": "object"}
+    itself["properties"] = itself
+
+    for message in (
+        HumanMessage.model_construct(content=deep),
+        AIMessage.model_construct(content="", tool_calls=[wanted]),
+    ):
+        assert one(message, OPENAI) > 0
+    for odd in (schema, {"name": "f", "description": "f", "input_schema": itself}):
+        assert count_tokens([], [odd], provider=OPENAI) > 0
 
 
 # ---------------------------------------------------------------- tools

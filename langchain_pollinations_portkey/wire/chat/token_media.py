@@ -91,6 +91,8 @@ def image_size(data: str) -> Size | None:
 
 def _webp_size(head: bytes) -> Size | None:
     kind = head[12:16]
+    if len(head) < (25 if kind == b"VP8L" else 30):
+        return None
     if kind == b"VP8X":
         return int.from_bytes(head[24:27], "little") + 1, int.from_bytes(head[27:30], "little") + 1
     if kind == b"VP8L":

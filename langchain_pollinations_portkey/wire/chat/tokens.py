@@ -119,6 +119,13 @@ class _Counter:
     # ------------------------------------------------------------ messages
 
     def message(self, message: BaseMessage) -> float:
+        try:
+            return self.parts_of(message)
+        except RecursionError:  # it cannot be sent either, which is not for a count to say
+            return self.family.message
+
+    def parts_of(self, message: BaseMessage) -> float:
+        """Everything in a message."""
         family = self.family
         apart = isinstance(message, SystemMessage) and family.system is not None
         count = (family.system if apart else family.message) or 0.0
@@ -174,7 +181,8 @@ class _Counter:
     # ------------------------------------------------------------ pictures, files, recordings
 
     def media(self, part: MediaPart) -> float:
-        family, data = self.family, part.base64
+        family = self.family
+        data = part.base64 if isinstance(part.base64, str) else None  # what users write is not always base64
         match part.kind:
             case "image":
                 width, height = (image_size(data) if data else None) or _UNSEEN_IMAGE
@@ -192,12 +200,12 @@ class _Counter:
         family = self.family
         try:
             wire = tools_to_wire([tool])[0]
-        except PortkeyConfigurationError:
+            function = wire.get("function")
+            if not isinstance(function, Mapping):
+                return family.tool + _unread_tokens(wire)
+            schema = json.dumps(function.get("parameters") or {}, ensure_ascii=False, default=str)
+        except (PortkeyConfigurationError, TypeError, ValueError, RecursionError):  # no tool, or one that holds itself
             return family.tool + _unread_tokens(tool)
-        function = wire.get("function")
-        if not isinstance(function, Mapping):
-            return family.tool + _unread_tokens(wire)
-        schema = json.dumps(function.get("parameters") or {}, ensure_ascii=False, default=str)
         count = family.tool + family.schema * self.text(schema)
         return count + sum(self.text(str(function.get(key) or "")) for key in ("name", "description"))
 
@@ -221,6 +229,9 @@ _ANY_PROVIDER = Provider(id="", title="", dialect="anthropic")
 def _unread_tokens(value: Any) -> float:
     try:
         text = json.dumps(value, ensure_ascii=False, default=str)
-    except (TypeError, ValueError):  # keys that are no strings, a value that holds itself
-        text = str(value)
+    except (TypeError, ValueError, RecursionError):  # keys that are no strings, a value that holds itself
+        try:
+            text = str(value)
+        except RecursionError:
+            return 0.0  # it cannot be sent either
     return len(text) / _CHARACTERS_PER_TOKEN_OF_DATA
