@@ -186,10 +186,17 @@ def _vector(value: Any, index: int) -> list[float]:
     if kinds != {float}:
         if not kinds <= {float, int}:
             raise PortkeyInvalidResponseError(f"The embedding at index {index} holds something that is no number.")
-        numbers = [float(number) for number in numbers]
+        numbers = [_as_float(number) for number in numbers]
     if not math.isfinite(sum(numbers)):
         raise PortkeyInvalidResponseError(f"The embedding at index {index} holds something that is no finite number.")
     return numbers
+
+
+def _as_float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:  # JSON's integers have no end
+        return math.inf
 
 
 def _decoded(text: str) -> list[float] | None:

@@ -285,6 +285,7 @@ def test_vectors(body, vectors):
         (answer([1.0, "2"]), 1, "index 0 holds something that is no number"),
         (answer(packed(1.0, math.nan)), 1, "no finite number"),
         (answer(packed(1.0, math.inf)), 1, "no finite number"),
+        (answer([1, 10**400]), 1, "no finite number"),
     ],
 )
 def test_what_is_no_answer_is_an_error(body, count, said):
