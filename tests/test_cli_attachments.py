@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -123,6 +124,18 @@ class TestReading:
         finally:
             os.close(reading)
 
+    @pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
+    @pytest.mark.parametrize("ending", [b".txt", b".pdf"])
+    def test_a_name_that_is_no_unicode_can_be_sent(self, folder: Path, ending: bytes) -> None:
+        path = folder / os.fsdecode(b"caf\xe9" + ending)
+        try:
+            path.write_bytes(b"%PDF-1.7" if ending == b".pdf" else b"Hello")
+        except OSError:
+            pytest.skip("the file system takes Unicode only")
+        read = read_attachment(str(path))
+        assert read.name == "caf?" + ending.decode()
+        assert json.dumps(content_of("What is it?", [read]), ensure_ascii=False).encode()
+
 
 class TestRefusing:
     @pytest.mark.parametrize(
@@ -136,6 +149,7 @@ class TestRefusing:
             ("blank.txt", "holds nothing but blanks"),
             ("archive.zip", "is of no kind that is known here. Images, PDFs, audio, video and text"),
             ("latin.txt", "iconv -f latin1 -t utf-8"),
+            ("http://[::1/a.png", "'http://[::1/a.png' is no address"),
             ("https://example.com/page", "does not say by its ending"),
             ("https://example.com/notes.txt", "text can be piped in"),
         ],

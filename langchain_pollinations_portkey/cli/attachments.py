@@ -98,13 +98,14 @@ def read_attachment(source: str) -> Attachment:
     if re.match(r"https?://", source, re.IGNORECASE):
         return _from_url(source)
     path, data = _read(source)
-    mime_type = _mime_type(data, path.name)
+    name = path.name.encode("utf-8", "replace").decode()  # names that are no UTF-8 exist, and JSON cannot hold them
+    mime_type = _mime_type(data, name)
     if mime_type is not None:
         block = {**_block(mime_type), "base64": base64.b64encode(data).decode("ascii")}
         if block["type"] == "file":
-            block["extras"] = {"filename": path.name}
-        return Attachment(path.name, mime_type, len(data), block=block)
-    return Attachment(path.name, "text", len(data), text=_text(data, source))
+            block["extras"] = {"filename": name}
+        return Attachment(name, mime_type, len(data), block=block)
+    return Attachment(name, "text", len(data), text=_text(data, source))
 
 
 def content_of(question: str, attachments: Sequence[Attachment]) -> str | list[str | dict[str, Any]]:
@@ -218,8 +219,15 @@ def _text(data: bytes, source: str) -> str:
 
 
 def _from_url(url: str) -> Attachment:
-    """An address as a block; nothing is fetched here."""
-    parts = urlsplit(url)
+    """An address as a block; nothing is fetched here.
+
+    Raises:
+        AttachmentError: It is no address, or does not say of what.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # half an IPv6 address
+        raise AttachmentError(f"{url!r} is no address. Check what stands behind `//`.") from None
     name = unquote(parts.path.rpartition("/")[2]) or (parts.hostname or url)
     mime_type = _named(parts.path)
     if mime_type is not None:
