@@ -70,8 +70,12 @@ def refusal(error: Exception, origin: str) -> PortkeyError | None:
 
 def _unreachable(error: Exception, origin: str, server: Server) -> PortkeyConnectionError:
     """Nothing was sent, so that the text of the cause holds nothing of ours and can be quoted."""
-    if "SSL" in str(error):
+    if "CERTIFICATE" in str(error):
         text = f"{origin} cannot be trusted: {error}. Pass verify='/path/to/authorities.pem' if it is your own."
+    elif "SSL" in str(error):
+        text = (
+            f"{origin} does not speak TLS as it should: {error}. If it speaks plain http, its URL begins with http://."
+        )
     else:
         text = f"Nothing answers at {origin} ({error}). {server.cure}"
     translated = PortkeyConnectionError(text)

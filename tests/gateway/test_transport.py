@@ -547,13 +547,20 @@ def test_each_exception_becomes_one_of_ours_that_hides_its_cause(error, kind, se
     assert (caught.__cause__, caught.__context__) == (None, None)
 
 
-def test_an_untrusted_certificate_is_not_called_an_absent_gateway():
+@pytest.mark.parametrize(
+    ("said", "cure"),
+    [
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate", r"cannot be trusted.*verify="),
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number", r"does not speak TLS.*begins with http://"),
+    ],
+)
+def test_a_failure_of_tls_is_not_called_an_absent_gateway(said, cure):
     def fail(_):
-        raise httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
+        raise httpx.ConnectError(said)
 
     client = httpx.Client(transport=httpx.MockTransport(fail))
 
-    with pytest.raises(PortkeyConnectionError, match=r"cannot be trusted.*verify="):
+    with pytest.raises(PortkeyConnectionError, match=cure):
         Transport(client=client).send(HTTPRequest("https://gateway/v1", {}, b""), stream=False)
 
 
