@@ -7,7 +7,9 @@ is unlike all of them goes into the request body, with a warning, since the gate
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import json
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -260,8 +262,17 @@ def hidden_options(options: Mapping[str, Any]) -> dict[str, Any]:
         if name in hidden:
             hidden[name] = with_texts_hidden(hidden[name])
     if "portkey_config" in hidden:
-        hidden["portkey_config"] = with_secrets_hidden(hidden["portkey_config"])
+        hidden["portkey_config"] = with_secrets_hidden(read_config(hidden["portkey_config"]))
     return hidden
+
+
+def read_config(config: Any) -> Any:
+    """A raw configuration, which may be given as JSON, as an object; the id of one as it is."""
+    if isinstance(config, str):
+        with contextlib.suppress(ValueError):
+            read = json.loads(config)
+            return read if isinstance(read, Mapping) else config
+    return config
 
 
 def _refuse_misplaced(name: str) -> None:

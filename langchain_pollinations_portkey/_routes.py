@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from langchain_pollinations_portkey._options import seconds
+from langchain_pollinations_portkey._options import read_config, seconds
 from langchain_pollinations_portkey._secrets import with_secrets_opened
 from langchain_pollinations_portkey.catalogue import ResolvedModel
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError
@@ -63,17 +63,19 @@ def config_header(config: Mapping[str, Any] | str, *, hosted: bool) -> tuple[str
     """A raw configuration as the header's value, and whether it says whom to ask and brings the keys.
 
     Args:
-        config: The configuration, or the id of one.
+        config: The configuration, also as JSON, or the id of one.
         hosted: Whether the gateway is Portkey's hosted one, which knows ids and virtual keys and has a cache.
 
     Raises:
         PortkeyConfigurationError: This gateway would refuse it, or do nothing about a part of it.
     """
+    config = read_config(config)
     if isinstance(config, str):
         if not hosted:
+            # Not shown: it may be a configuration after all, with its keys.
             raise PortkeyConfigurationError(
-                f"portkey_config={config!r} is the id of a configuration, which only the hosted Portkey knows. Write "
-                "the configuration out, or use fallbacks=, load_balance= or route=."
+                "portkey_config is no JSON, so it is the id of a configuration, which only the hosted Portkey knows. "
+                "Write the configuration out, or use fallbacks=, load_balance= or route=."
             )
         return config, True
     if not hosted:

@@ -189,13 +189,14 @@ def test_keys_among_options_become_secrets():
         {"default_headers": {"authorization": "sk-sentinel"}},
         {"portkey_config": {"provider": "openai", "api_key": "sk-sentinel"}},
         {"portkey_config": {"strategy": {"mode": "single"}, "targets": [{"provider": "openai", "api_key": "sk-sentinel"}]}},
+        {"portkey_config": '{"provider": "openai", "api_key": "sk-sentinel"}'},
         {"fallbacks": [Target("openai/b", api_key="sk-sentinel")]},
         {"fallbacks": [Target("bedrock/b", provider_options={
             "aws_access_key_id": "id-sentinel", "aws_secret_access_key": "sk-sentinel"})]},
         {"model": "vertex-ai/gemini-2.5-flash", "provider_options": {
             "vertex_region": "us-east1", "vertex_service_account_json": {"private_key": "sk-sentinel"}}},
     ],
-    ids=["headers", "configuration", "targets", "fallback", "fallback's options", "nested"],
+    ids=["headers", "configuration", "targets", "json", "fallback", "fallback's options", "nested"],
 )  # fmt: skip
 def test_keys_in_whatever_form_are_sent_and_not_traced(options):
     model = ChatPortkey(model="openai/a", api_key="k")
@@ -209,6 +210,15 @@ def test_keys_in_whatever_form_are_sent_and_not_traced(options):
     assert "sentinel" not in repr(bound)
     assert "sentinel" not in dumps(bound)
     assert "sk-sentinel" in str(sent.headers)
+
+
+def test_a_configuration_that_cannot_be_read_is_not_repeated():
+    broken = '{"provider": "openai", "api_key": "sk-sentinel",}'
+    for options in ({"portkey_config": broken}, {}):
+        model = ChatPortkey(model="openai/a", api_key="k", **({} if options else {"portkey_config": broken}))
+        with pytest.raises(PortkeyConfigurationError, match="Write the configuration out") as raised:
+            model.invoke("Hello", **options)
+        assert "sentinel" not in str(raised.value)
 
 
 @pytest.mark.parametrize("name", ["openai_api_key", "aws_secret_access_key", "token", "virtual_key", "openai_api_base"])
