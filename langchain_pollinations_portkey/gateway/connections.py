@@ -150,6 +150,8 @@ class Exchange(httpx.SyncByteStream):
         self._connection: httpcore.HTTPConnection | None = connection
         self._limits = limits
         self.answer = answer
+        if isinstance(stream := answer.extensions["network_stream"], Stream):
+            stream.limits = limits
 
     def __iter__(self) -> Iterator[bytes]:
         stream = self.answer.extensions["network_stream"]

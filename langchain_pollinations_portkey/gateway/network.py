@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import ssl
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 import httpcore
@@ -109,16 +110,23 @@ class _Passing(Generic[S]):
 class Stream(_Passing[httpcore.NetworkStream], httpcore.NetworkStream):
     """A byte stream that joins the head of a request to its body and parts that of an answer from its own."""
 
+    limits: Mapping[str, Any] | None = None
+    """The time limits for reading a body. httpcore asks once how long a read may take, so that a body in drops could
+    take that long again and again."""
+
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Bytes as they come; none at the end."""
         if kept := self._received.take(max_bytes):
             return kept
         if rest := self._held.rest():
             self._inner.write(rest, timeout)
+        if self.limits is not None:
+            timeout = self.limits.get("read")
         return self._received.before(self._inner.read(max_bytes, timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send bytes, a head with what comes next."""
+        self.limits = None
         self._received.expect_head()
         for data in self._held.before(buffer):
             self._inner.write(data, timeout)

@@ -69,8 +69,7 @@ class Transport:
 
         Raises:
             PortkeyConnectionError: The gateway cannot be reached, or the connection broke.
-            PortkeyTimeoutError: No answer in time. A body that comes in drops is given up at the first drop
-                after the time is up.
+            PortkeyTimeoutError: No answer in time. A body that comes in drops is given up then, too.
         """
         limits = request.limits()
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import pairwise
 
 import httpcore
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from langchain_pollinations_portkey.gateway import connections as module
 from langchain_pollinations_portkey.gateway.chunked import ChunkedDecoder
 from langchain_pollinations_portkey.gateway.connections import AsyncConnections, Connections
+from langchain_pollinations_portkey.gateway.http import TimeLeft
 from langchain_pollinations_portkey.gateway.network import AsyncStream, Stream
 
 LIMITS = dict.fromkeys(("connect", "read", "write", "pool"), 5.0)
@@ -240,6 +242,30 @@ def test_whatever_comes_however_it_is_cut_is_read_as_httpcore_reads_it(head, bod
 
     assert by_us(pieces) == expected
     assert asyncio.run(by_us_in_a_loop(pieces)) == expected
+
+
+@pytest.mark.parametrize("head", [HEAD, b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n"], ids=["chunked", "plain"])
+def test_each_read_of_a_body_has_the_time_that_is_left(monkeypatch, head):
+    waits: list[float] = []
+
+    class Slow(Canned):
+        def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+            waits.append(timeout or 0)
+            limits.ends -= 100  # what a read takes
+            return super().read(max_bytes, timeout)
+
+    pieces = [head, *([b"1\r\nx\r\n"] * 2 if head is HEAD else [b"x"] * 2)]
+    connections = Connections(None, None)
+    monkeypatch.setattr(module, "_backend", Backend(lambda: Stream(Slow(pieces))))
+    limits = TimeLeft(1000.0)
+    asked = httpcore.Request("POST", "http://x/", headers=[("host", "x")], content=b"", extensions={"timeout": limits})
+    exchange = connections.open(asked)
+
+    with pytest.raises(httpcore.RemoteProtocolError):
+        list(exchange)
+    exchange.close()
+
+    assert all(later <= earlier - 100 for earlier, later in pairwise(waits))
 
 
 def test_a_connection_with_more_than_an_answer_without_a_body_is_not_used_again():
