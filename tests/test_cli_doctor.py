@@ -147,6 +147,13 @@ class TestWithAGateway:
         assert report.checks["answer"]["text"].startswith("openai answered 401: Incorrect API key provided: ")
         assert KEY not in report.output
 
+    @pytest.mark.parametrize("url", ["http://[", "http://[::1:8787/v1", "localhost:8787", "http://u:p@localhost"])
+    def test_what_is_no_address_is_a_finding(self, doctor: Doctor, provider: StandInProvider, url: str) -> None:
+        report = doctor("-m", "played", "--base-url", url, OPENAI_API_KEY=KEY)
+        assert "gateway" in report.failed
+        assert report.marks["answer"] == "not checked"
+        assert provider.requests == []
+
     def test_no_key_names_its_variable(self, doctor: Doctor, provider: StandInProvider) -> None:
         report = doctor("-m", "portkey-mistral")
         assert (report.exit, report.failed) == (1, ["keys"])

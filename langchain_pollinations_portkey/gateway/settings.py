@@ -128,5 +128,8 @@ def is_readable_on_the_way(base_url: str) -> bool:
 
 
 def _host(url: str) -> str:
-    """The host of a URL in lower case; a dot at the end, which names the same host, is left out."""
-    return (urlsplit(url).hostname or "").rstrip(".")
+    """The host of a URL in lower case, `""` for none; a dot at the end, which names the same host, is left out."""
+    try:
+        return (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:  # half an IPv6 address
+        return ""

@@ -69,7 +69,8 @@ class Transport:
 
         Raises:
             PortkeyConnectionError: The gateway cannot be reached, or the connection broke.
-            PortkeyTimeoutError: No answer in time. A body that comes in drops is given up then, too.
+            PortkeyTimeoutError: No answer in time. A body that comes in drops is given up then, too;
+                with a client of the user's only at the first drop after it, or after a silence as long again.
         """
         limits = request.limits()
         try:

@@ -83,7 +83,7 @@ def test_the_environment_names_the_gateway(environment, url):
     ("url", "hosted"),
     [("https://api.portkey.ai/v1", True), ("https://portkey.ai", True), ("https://API.Portkey.AI./v1", True),
      ("https://eu.api.portkey.ai/v1", True), ("https://notportkey.ai/v1", False),
-     ("https://portkey.ai.example.com", False), ("http://localhost:8787/v1", False)],
+     ("https://portkey.ai.example.com", False), ("http://localhost:8787/v1", False), ("https://[portkey.ai", False)],
 )  # fmt: skip
 def test_hosted(url, hosted):
     assert is_hosted(url) is hosted
