@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from pydantic import SecretStr
@@ -38,7 +39,8 @@ def without_secrets(value: Any, replacement: str | None = None) -> Any:
     """A copy of nested dicts and lists in which no secret is left.
 
     Args:
-        value: Anything; what is neither a dict, a list, a `SecretStr` nor a plain value is given by its `repr`.
+        value: Anything; a dataclass is given by its fields, and what is none, neither a dict, a list, a `SecretStr`
+            nor a plain value by its `repr`.
         replacement: What to put in the place of a secret; with `None` it is left out.
     """
     if isinstance(value, Mapping):
@@ -53,6 +55,9 @@ def without_secrets(value: Any, replacement: str | None = None) -> Any:
         return [without_secrets(item, replacement) for item in value]
     if isinstance(value, SecretStr):
         return replacement
+    if is_dataclass(value) and not isinstance(value, type):  # `repr` leaves out more than secrets
+        held = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {type(value).__name__: without_secrets(held, replacement)}
     return value if value is None or isinstance(value, str | int | float | bool) else repr(value)
 
 

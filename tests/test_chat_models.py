@@ -39,6 +39,7 @@ from langchain_pollinations_portkey.errors import (
     UnknownModelError,
 )
 from langchain_pollinations_portkey.notices import LossWarning, SecurityWarning
+from langchain_pollinations_portkey.routing import Fallback, Target
 from langchain_pollinations_portkey.testing import Failure, RawAnswer, Reply, StandInProvider
 from tests.copies import COPIES
 
@@ -499,6 +500,10 @@ def key_of(stop=None, called=None, **arguments) -> str:
     return ChatPortkey(**{"model": "openai/gpt-4o", **arguments})._get_llm_string(stop=stop, **(called or {}))
 
 
+def deployment(name: str, **options: str) -> Target:
+    return Target("azure-openai/gpt-4o", provider_options={"resource_name": "r", "deployment_id": name}, **options)
+
+
 DIFFERENT = {
     "nothing": {},
     "another model": {"model": "openai/gpt-4"},
@@ -520,6 +525,12 @@ DIFFERENT = {
     "tools of the call": {"called": {"tools": [{"name": "token"}]}},
     "other tools of the call": {"called": {"tools": [{"name": "api_key"}]}},
     "header of the call": {"called": {"extra_headers": {"x-mine": "2"}}},
+    "fallback": {"fallbacks": [deployment("a")]},
+    "fallback to another deployment": {"fallbacks": [deployment("b")]},
+    "fallback of the call": {"called": {"fallbacks": [deployment("a")]}},
+    "fallback of the call to another deployment": {"called": {"fallbacks": [deployment("b")]}},
+    "route": {"route": Fallback(["openai/gpt-4o", deployment("a")])},
+    "route to another deployment": {"route": Fallback(["openai/gpt-4o", deployment("b")])},
 }
 
 
@@ -544,6 +555,13 @@ def test_calls_that_may_be_answered_differently_have_different_cache_keys():
 )
 def test_a_rotated_key_keeps_the_cache(arguments):
     assert key_of(**arguments) == key_of()
+
+
+def test_keys_inside_a_route_do_not_matter():
+    one, other = deployment("a", api_key="one"), deployment("a", api_key="other")
+
+    assert key_of(fallbacks=[one]) == key_of(fallbacks=[other])
+    assert key_of(called={"fallbacks": [one]}) == key_of(called={"fallbacks": [other]})
 
 
 def test_keys_inside_a_configuration_do_not_matter():
