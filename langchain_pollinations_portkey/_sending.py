@@ -126,8 +126,7 @@ class Sending(ABC):
             _log_answer(response, facts, time.monotonic() - begun)
             if response.is_success:
                 return response
-            used = facts.get("retry_attempt_count", 0)
-            retries -= retries if used < 0 else used
+            retries -= self._used(retries)
             error = self._error(response)
             wait = error.retry_after if error.retry_after is not None else float(2**attempt)
             if retries <= 0 or not self._repeats(error):
@@ -157,6 +156,10 @@ class Sending(ABC):
     @abstractmethod
     def _hints(self, response: Answer) -> Mapping[type[PortkeyError], str]:
         """What to tell the user to do next, by the error that an answer is."""
+
+    def _used(self, retries: int) -> int:  # noqa: ARG002  # most servers repeat nothing
+        """How many of these retries the server has used up by itself."""
+        return 0
 
     def _repeats(self, error: PortkeyError) -> bool:
         return isinstance(error, self.repeated) and bool(getattr(error, "is_retryable", True))
@@ -269,6 +272,10 @@ class GatewaySending(Sending):
             )
             tell(Notice(GatewayBuildWarning, (origin,), text))
             self.check_sent = True
+
+    def _used(self, retries: int) -> int:
+        used: int = self.facts.get("retry_attempt_count", 0)
+        return retries if used < 0 else used
 
     def _note_loss(self) -> None:
         _builds.pop(self.gateway.origin, None)

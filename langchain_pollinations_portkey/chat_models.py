@@ -271,6 +271,9 @@ class ChatPollinations(ChatModel):
         """The field that is secret, and the environment variable by which it is known."""
         return {"api_key": pollinations.POLLINATIONS.key_variables[0]}
 
+    def _resolve_model_profile(self) -> None:
+        """Nothing is known: the server decides which model a name means."""
+
     @property
     def _llm_type(self) -> str:
         return "pollinations-chat"

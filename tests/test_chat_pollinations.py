@@ -309,6 +309,17 @@ def test_nobody_but_this_client_repeats(chat, provider, failure):
     assert len(provider.requests) == 3
 
 
+def test_what_a_gateway_behind_the_server_repeated_does_not_count(chat, provider):
+    behind = {"retry-after": "0", "x-portkey-retry-attempt-count": "-1"}
+    provider.script(refusal(503, "busy", **behind), refusal(503, "busy", **behind), Reply("At last."))
+
+    assert chat(max_retries=2).invoke("Hello").content == "At last."
+
+
+def test_a_name_tells_nothing_about_the_model_behind_it(chat):
+    assert chat("gpt-4o").profile is None
+
+
 def test_no_more_often_than_asked(chat, provider):
     provider.answer_with(lambda _: refusal(429, "Queue full", **{"retry-after": "0"}))
 
