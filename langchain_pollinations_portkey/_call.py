@@ -22,7 +22,7 @@ from langchain_pollinations_portkey.errors import (
     PortkeyTimeoutError,
     readable,
 )
-from langchain_pollinations_portkey.gateway.http import Answer
+from langchain_pollinations_portkey.gateway.http.messages import Answer
 from langchain_pollinations_portkey.notices import tell
 from langchain_pollinations_portkey.wire.chat.answer import read_answer
 from langchain_pollinations_portkey.wire.chat.emulation import unwrap_answer

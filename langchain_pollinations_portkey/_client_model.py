@@ -16,7 +16,7 @@ from langchain_pollinations_portkey._secrets import is_secret, without_secrets
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError
 
 if TYPE_CHECKING:
-    from langchain_pollinations_portkey.gateway.transport import Transport
+    from langchain_pollinations_portkey.gateway.http.transport import Transport
 
 _debug.follow_environment()
 
@@ -108,7 +108,7 @@ class ClientModel(BaseModel):
         return super().__deepcopy__(memo)
 
     def _transport(self) -> Transport:
-        from langchain_pollinations_portkey.gateway.transport import HTTPSettings, Transport
+        from langchain_pollinations_portkey.gateway.http.transport import HTTPSettings, Transport
 
         settings = HTTPSettings(
             proxy=self.proxy, verify=self.verify, trust_env=self.trust_env, max_connections=self.max_connections
@@ -169,7 +169,7 @@ _NOT_FOR_ANSWERS = frozenset(
 
 def _load_http() -> None:
     """Load httpx with the first model: not with the import, and not with a call, which an event loop may wait for."""
-    import langchain_pollinations_portkey.gateway.transport  # noqa: F401
+    import langchain_pollinations_portkey.gateway.http.transport  # noqa: F401
 
 
 def _configuration_error(error: ValidationError) -> PortkeyConfigurationError:

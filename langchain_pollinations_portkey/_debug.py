@@ -2,7 +2,7 @@
 
 The form is that of npm's `debug`, which the gateway's users know: patterns separated by commas or spaces, `*` for
 anything, a leading `-` to exclude. The package is `pollinations:portkey`, its modules are named below that:
-`langchain_pollinations_portkey.gateway.transport` is `pollinations:portkey:gateway:transport`. Whatever else
+`langchain_pollinations_portkey.gateway.http.transport` is `pollinations:portkey:gateway:http:transport`. Whatever else
 `DEBUG` may say (`1`, `true`, patterns of others) changes nothing.
 
 Python's own way works as well: `logging.getLogger("langchain_pollinations_portkey").setLevel("DEBUG")`.

@@ -18,7 +18,7 @@ from langchain_core.runnables.config import ContextThreadPoolExecutor
 from langchain_pollinations_portkey._operations import arun, run
 from langchain_pollinations_portkey._sending import GatewaySending
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError, PortkeyInvalidResponseError, readable
-from langchain_pollinations_portkey.gateway.http import Answer
+from langchain_pollinations_portkey.gateway.http.messages import Answer
 from langchain_pollinations_portkey.notices import tell
 from langchain_pollinations_portkey.wire.embeddings import (
     EmbeddingRequests,

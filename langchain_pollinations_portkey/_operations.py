@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_pollinations_portkey.errors import PortkeyError
-from langchain_pollinations_portkey.gateway.http import Answer, HTTPRequest
+from langchain_pollinations_portkey.gateway.http.messages import Answer, HTTPRequest
 
 if TYPE_CHECKING:
-    from langchain_pollinations_portkey.gateway.transport import Transport
+    from langchain_pollinations_portkey.gateway.http.transport import Transport
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from langchain_pollinations_portkey.errors import (
     PortkeyRateLimitError,
     PortkeyServerError,
 )
-from langchain_pollinations_portkey.gateway.http import Answer, HTTPRequest
+from langchain_pollinations_portkey.gateway.http.messages import Answer, HTTPRequest
 from langchain_pollinations_portkey.gateway.pollinations import POLLINATIONS, SERVER, pollinations_headers
 
 PAYMENT_REQUIRED = 402

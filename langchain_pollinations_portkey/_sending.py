@@ -41,7 +41,7 @@ from langchain_pollinations_portkey.gateway.headers import (
     request_headers,
     response_facts,
 )
-from langchain_pollinations_portkey.gateway.http import (
+from langchain_pollinations_portkey.gateway.http.messages import (
     PROBE_SECONDS,
     SHORTEST_SECRET,
     Answer,
@@ -56,7 +56,7 @@ from langchain_pollinations_portkey.notices import GatewayBuildWarning, Notice, 
 if TYPE_CHECKING:
     import httpx
 
-    from langchain_pollinations_portkey.gateway.transport import Transport
+    from langchain_pollinations_portkey.gateway.http.transport import Transport
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from langchain_pollinations_portkey.errors import (
     PortkeyStreamTruncatedError,
     readable,
 )
-from langchain_pollinations_portkey.gateway.http import Answer, detached
+from langchain_pollinations_portkey.gateway.http.messages import Answer, detached
 from langchain_pollinations_portkey.wire.chat.emulation import StreamUnwrapper
 from langchain_pollinations_portkey.wire.chat.repeats import Frame
 from langchain_pollinations_portkey.wire.chat.stream import StreamAssembler, chunks_of_result

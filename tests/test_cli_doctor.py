@@ -18,9 +18,9 @@ from langchain_pollinations_portkey.cli import doctor_report
 from langchain_pollinations_portkey.cli.app import app
 from langchain_pollinations_portkey.cli.doctor import Finding, Mark
 from langchain_pollinations_portkey.cli.doctor_asking import Order, _base_url
+from langchain_pollinations_portkey.gateway.http.transport import Transport
 from langchain_pollinations_portkey.gateway.local import LocalGateway
 from langchain_pollinations_portkey.gateway.settings import DEFAULT_BASE_URL, base_url_from
-from langchain_pollinations_portkey.gateway.transport import Transport
 from langchain_pollinations_portkey.testing import Failure, Reply, StandInProvider
 from tests import cli_support
 

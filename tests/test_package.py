@@ -134,7 +134,7 @@ def test_every_module_can_be_imported_first():
         "errors",
         "notices",
         "catalogue",
-        "gateway.transport",
+        "gateway.http.transport",
         "_options",
         "_call",
         "chat_models",
@@ -160,7 +160,7 @@ def test_every_module_can_be_imported_first():
         ("app:* pollinations:portkey*", "pollinations:portkey:call", True),
         ("pollinations:portkey*,-pollinations:portkey:call", "pollinations:portkey:call", False),
         ("-pollinations:portkey:call,pollinations:portkey*", "pollinations:portkey:call", False),
-        ("pollinations:portkey*,-pollinations:portkey:call", "pollinations:portkey:gateway:transport", True),
+        ("pollinations:portkey*,-pollinations:portkey:call", "pollinations:portkey:gateway:http:transport", True),
         ("pollinations:portke?", "pollinations:portkey", False),
         ("app:*", "pollinations:portkey", False),
         ("", "pollinations:portkey", False),
@@ -196,7 +196,7 @@ def test_only_patterns_that_mean_us_turn_anything_on(value, ours, monkeypatch):
     [
         ("langchain_pollinations_portkey", "pollinations:portkey"),
         ("langchain_pollinations_portkey._call", "pollinations:portkey:call"),
-        ("langchain_pollinations_portkey.gateway.transport", "pollinations:portkey:gateway:transport"),
+        ("langchain_pollinations_portkey.gateway.http.transport", "pollinations:portkey:gateway:http:transport"),
     ],
 )
 def test_namespaces(logger, namespace):

@@ -28,13 +28,13 @@ from langchain_pollinations_portkey.errors import (
 )
 from langchain_pollinations_portkey.gateway._install import LocalGatewayError, find_node
 from langchain_pollinations_portkey.gateway.credentials import KeySources, find_credentials
+from langchain_pollinations_portkey.gateway.http.transport import HTTPRequest, Transport
 from langchain_pollinations_portkey.gateway.settings import (
     DEFAULT_BASE_URL,
     GatewaySettings,
     is_hosted,
     normalise_base_url,
 )
-from langchain_pollinations_portkey.gateway.transport import HTTPRequest, Transport
 from langchain_pollinations_portkey.notices import GatewayBuildWarning, SecurityWarning
 
 _GATEWAY_SECONDS = 5.0

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from langchain_pollinations_portkey.catalogue.entries import Provider, Quirks
 from langchain_pollinations_portkey.errors import PortkeyConfigurationError
 from langchain_pollinations_portkey.gateway.headers import COMMON_HEADERS, check_headers
-from langchain_pollinations_portkey.gateway.http import Server
+from langchain_pollinations_portkey.gateway.http.messages import Server
 from langchain_pollinations_portkey.gateway.settings import split_url
 
 DEFAULT_URL = "http://localhost:16385/openai"

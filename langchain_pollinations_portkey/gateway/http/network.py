@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 import httpcore
 
-from langchain_pollinations_portkey.gateway.loop_stream import LoopBackend
+from langchain_pollinations_portkey.gateway.http.loop_stream import LoopBackend
 
 S = TypeVar("S", httpcore.NetworkStream, httpcore.AsyncNetworkStream)
 

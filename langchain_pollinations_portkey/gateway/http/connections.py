@@ -28,8 +28,8 @@ from typing import Any, Generic, TypeVar
 import httpcore
 import httpx
 
-from langchain_pollinations_portkey.gateway.chunked import ChunkedDecoder
-from langchain_pollinations_portkey.gateway.network import AsyncBackend, AsyncStream, Backend, Stream
+from langchain_pollinations_portkey.gateway.http.chunked import ChunkedDecoder
+from langchain_pollinations_portkey.gateway.http.network import AsyncBackend, AsyncStream, Backend, Stream
 
 KEEPALIVE_SECONDS = 4.0
 """The gateway closes idle connections after five."""

@@ -16,9 +16,9 @@ import httpcore
 import pytest
 
 from langchain_pollinations_portkey.errors import PortkeyConnectionError
-from langchain_pollinations_portkey.gateway.loop_stream import LoopBackend, LoopStream
-from langchain_pollinations_portkey.gateway.transport import HTTPRequest, HTTPSettings, Transport
-from tests.gateway.test_transport import OK, nothing_listens
+from langchain_pollinations_portkey.gateway.http.loop_stream import LoopBackend, LoopStream
+from langchain_pollinations_portkey.gateway.http.transport import HTTPRequest, HTTPSettings, Transport
+from tests.gateway.http.test_transport import OK, nothing_listens
 
 
 @contextlib.asynccontextmanager

@@ -30,7 +30,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from langchain_pollinations_portkey.gateway.connections import KEEPALIVE_SECONDS, AsyncConnections, Connections
+from langchain_pollinations_portkey.gateway.http.connections import KEEPALIVE_SECONDS, AsyncConnections, Connections
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from langchain_pollinations_portkey.errors import PortkeyConnectionError, PortkeyError, PortkeyTimeoutError
-from langchain_pollinations_portkey.gateway.http import (
+from langchain_pollinations_portkey.gateway.http.messages import (
     CONNECT_SECONDS,
     GATEWAY,
     SILENCE_SECONDS,

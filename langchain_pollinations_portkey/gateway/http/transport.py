@@ -18,7 +18,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from langchain_pollinations_portkey.gateway.clients import (
+from langchain_pollinations_portkey.gateway.http.clients import (
     Address,
     HTTPSettings,
     address_of,
@@ -27,14 +27,14 @@ from langchain_pollinations_portkey.gateway.clients import (
     close_sync,
     sync_client,
 )
-from langchain_pollinations_portkey.gateway.connections import (
+from langchain_pollinations_portkey.gateway.http.connections import (
     AsyncConnections,
     AsyncExchange,
     Connections,
     Exchange,
 )
-from langchain_pollinations_portkey.gateway.failures import refusal, translated
-from langchain_pollinations_portkey.gateway.http import PROBE_SECONDS, Answer, HTTPRequest, TimeLeft, detached
+from langchain_pollinations_portkey.gateway.http.failures import refusal, translated
+from langchain_pollinations_portkey.gateway.http.messages import PROBE_SECONDS, Answer, HTTPRequest, TimeLeft, detached
 
 __all__ = ["PROBE_SECONDS", "Answer", "HTTPRequest", "HTTPSettings", "Transport", "detached"]
 

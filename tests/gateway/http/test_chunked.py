@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langchain_pollinations_portkey.gateway import connections as module
-from langchain_pollinations_portkey.gateway.chunked import ChunkedDecoder
-from langchain_pollinations_portkey.gateway.connections import AsyncConnections, Connections
-from langchain_pollinations_portkey.gateway.http import TimeLeft
-from langchain_pollinations_portkey.gateway.network import AsyncStream, Stream
+from langchain_pollinations_portkey.gateway.http import connections as module
+from langchain_pollinations_portkey.gateway.http.chunked import ChunkedDecoder
+from langchain_pollinations_portkey.gateway.http.connections import AsyncConnections, Connections
+from langchain_pollinations_portkey.gateway.http.messages import TimeLeft
+from langchain_pollinations_portkey.gateway.http.network import AsyncStream, Stream
 
 LIMITS = dict.fromkeys(("connect", "read", "write", "pool"), 5.0)
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nx-a: b\r\n\r\n"
