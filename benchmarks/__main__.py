@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import textwrap
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from benchmarks import report
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measures import MEASURES
-from benchmarks.runner import FULL, QUICK, Server, profile, run
+from benchmarks.readme import write
+from benchmarks.runner import FULL, QUICK, Samples, Server, profile, run
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -24,13 +28,17 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="samples of each contender and measure")
     parser.add_argument("--profile", choices=MEASURES, metavar="MEASURE", help="write a profile of ours instead")
     parser.add_argument("--of", default="ours", choices=CONTENDERS, help="whose profile")
-    parser.add_argument("--publish", action="store_true", help="write latest.md and latest.svg, which are committed")
+    parser.add_argument("--publish", action="store_true", help="write what is committed: latest.md, latest.svg, README")
+    parser.add_argument("--publish-file", type=Path, metavar="JSON", help="publish an earlier run from results/")
     return parser.parse_args()
 
 
 def main() -> None:
     asked = arguments()
     RESULTS.mkdir(exist_ok=True)
+    if asked.publish_file:
+        publish(json.loads(asked.publish_file.read_text()))
+        return
     with Server() as origin:
         if asked.profile:
             path = RESULTS / f"profile-{asked.of}-{asked.profile}.txt"
@@ -45,19 +53,32 @@ def main() -> None:
         results = run(origin, contenders, asked.measures or MEASURES, plan, quick=not asked.full)
         seconds = time.perf_counter() - begun
     how = f"{plan.rounds} rounds at most, {seconds:.0f} s, {time.strftime('%Y-%m-%d')}."
-    text = report.markdown(results, contenders, how)
+    text = report.markdown(results, contenders, report.machine(), how)
     print(text)
     stem = "full" if asked.full else "quick"
     samples = {
         measure: {contender: asdict(one) for contender, one in by_contender.items()}
         for measure, by_contender in results.items()
     }
-    written = {"machine": report.machine(), "how": how, "samples": samples}
-    (RESULTS / f"{stem}-{time.strftime('%Y%m%dT%H%M%S')}.json").write_text(json.dumps(written, indent=1))
+    measured = {"machine": report.machine(), "how": how, "samples": samples}
+    (RESULTS / f"{stem}-{time.strftime('%Y%m%dT%H%M%S')}.json").write_text(json.dumps(measured, indent=1))
     (RESULTS / f"{stem}.md").write_text(text)
     if asked.publish:
-        (RESULTS / "latest.md").write_text(text)
-        (RESULTS / "latest.svg").write_text(report.svg(results))
+        publish(measured)
+
+
+def publish(measured: Mapping[str, Any]) -> None:
+    """Write what was measured to where it is committed: `latest.md`, `latest.svg` and the table of the README."""
+    results = {
+        measure: {contender: Samples(**one) for contender, one in by_contender.items()}
+        for measure, by_contender in measured["samples"].items()
+    }
+    present = {contender for by_contender in results.values() for contender in by_contender}
+    contenders = [name for name in CONTENDERS if name in present]
+    text = report.markdown(results, contenders, measured["machine"], measured["how"])
+    (RESULTS / "latest.md").write_text(text)
+    (RESULTS / "latest.svg").write_text(report.svg(results))
+    write("costs", f"{report.summary(results, contenders)}\n\n{textwrap.fill(measured['machine'], 115)}")
 
 
 if __name__ == "__main__":

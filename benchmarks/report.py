@@ -44,11 +44,11 @@ def _version(name: str) -> str:
         return "(not installed)"
 
 
-def markdown(results: Results, contenders: Sequence[str], how: str) -> str:
+def markdown(results: Results, contenders: Sequence[str], where: str, how: str) -> str:
     """The whole report."""
     parts = [
         "# Benchmark",
-        f"{machine()} {how}",
+        f"{where} {how}",
         _EXPLANATION,
         *_section("Targets", _target_table(results)),
         *_section("Measures", _measure_table(results, contenders)),
@@ -57,6 +57,43 @@ def markdown(results: Results, contenders: Sequence[str], how: str) -> str:
     ]
     return "\n\n".join(parts) + "\n"
 
+
+_SUMMARY = {
+    "stream-500": "us",
+    "astream-500": "us",
+    "tool-200": "us",
+    "first-chunk": "wall_us",
+    "invoke": "us",
+    "ainvoke-50": "us",
+    "at-once-1000": "wall_s",
+    "history-100": "us",
+    "tools-50": "us",
+    "image-5m": "us",
+    "import": "ms",
+}
+"""What the README shows: measures and their values."""
+
+
+def summary(results: Results, contenders: Sequence[str]) -> str:
+    """The table of the README: what others cost, as multiples of ours."""
+    others = [name for name in contenders if name not in ("ours", "core", "httpx")]
+    lines = [
+        "| | `ChatPortkey` | " + " | ".join(_LINKS.get(name, f"`{CONTENDERS[name].title}`") for name in others) + " |",
+        "|---|" + "--:|" * (len(others) + 1),
+    ]
+    for name, value in _SUMMARY.items():
+        ours = results.get(name, {}).get("ours")
+        middle = ours.middle(value) if ours else None
+        if middle is None:
+            continue
+        ratios = [paired_ratio(results, name, value, other, "ours") for other in others]
+        cells = ["-" if ratio is None else f"{ratio:.2g} x" if ratio < 10 else f"{ratio:.0f} x" for ratio in ratios]
+        unit = MEASURES[name].units[value]
+        lines.append(f"| {MEASURES[name].title} | {_number(middle)} {unit} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+_LINKS = {"floor": "[a plain adapter](benchmarks/floor.py)"}
 
 _EXPLANATION = (
     "A local server in its own process, far faster than any client, gives answers in OpenAI's shape. Numbers are "

@@ -6,16 +6,18 @@ import re
 
 import pytest
 
-from benchmarks.features.__main__ import BEGIN, END, README, gateway_version, written
+from benchmarks.features.__main__ import gateway_version
 from benchmarks.features.scene import NotThereError
 from benchmarks.features.table import FEATURES, Stage, Try, Verdict, better, table
+from benchmarks.readme import README, marks, written
 from langchain_pollinations_portkey.gateway.local import LocalGateway
 from langchain_pollinations_portkey.testing import StandInProvider
 
 
 def block() -> str:
     """What stands between the marks in the README."""
-    return README.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+    begin, end = marks("features")
+    return README.read_text(encoding="utf-8").partition(begin)[2].partition(end)[0]
 
 
 @pytest.fixture
@@ -44,12 +46,12 @@ def test_the_readme_names_the_gateway_that_is_tried() -> None:
 
 def test_writing_the_table_again_changes_nothing() -> None:
     page = README.read_text(encoding="utf-8")
-    assert written(page, block().strip()) == page
+    assert written(page, "features", block().strip()) == page
 
 
 def test_a_page_without_marks_is_left_alone() -> None:
     with pytest.raises(SystemExit, match="features:begin"):
-        written("# A page\n", "a table")
+        written("# A page\n", "features", "a table")
 
 
 def test_rows_in_markdown() -> None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import textwrap
 from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.features.table import FEATURES, Stage, Verdict, table
+from benchmarks.readme import write
 from langchain_pollinations_portkey.gateway.local import LocalGateway
 from langchain_pollinations_portkey.testing import StandInProvider
 
 ROOT = Path(__file__).parent.parent.parent
 GATEWAYS = ROOT / ".gateways"
-README = ROOT / "README.md"
-BEGIN, END = "<!-- features:begin -->", "<!-- features:end -->"
 
 
 def tried() -> list[tuple[str, Verdict, Verdict]]:
@@ -45,21 +43,13 @@ def gateway_version() -> str:
     return json.loads(manifest.read_text(encoding="utf-8"))["version"]
 
 
-def written(page: str, text: str) -> str:
-    """The page with the text between the marks."""
-    pattern = re.compile(rf"{re.escape(BEGIN)}\n.*?{re.escape(END)}", flags=re.DOTALL)
-    if not pattern.search(page):
-        raise SystemExit(f"{README} has no {BEGIN} ... {END}.")
-    return pattern.sub(lambda _: f"{BEGIN}\n\n{text}\n\n{END}", page)
-
-
 def main() -> None:
     for name in list(os.environ):  # keys and settings of whoever runs this
         if name.startswith(("AWS_", "LANGCHAIN_", "LANGSMITH_", "OPENAI_", "PORTKEY_")):
             del os.environ[name]
     rows = tried()
     text = f"{table(rows)}\n\n{how()}"
-    README.write_text(written(README.read_text(encoding="utf-8"), text), encoding="utf-8")
+    write("features", text)
     print(text)
     if any(ours.mark != "yes" for _, _, ours in rows):
         raise SystemExit("ChatPortkey lacks some of them.")
