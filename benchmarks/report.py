@@ -214,7 +214,7 @@ def svg(results: Results) -> str:
     """Bars on a logarithmic scale, in multiples of the floor; shorter is better."""
     shown = [(name, value) for name, value in _PLOTTED if results.get(name, {}).get("floor")]
     drawn = [name for name in _COLOURS if any(results[measure].get(name) for measure, _ in shown)]
-    bar, gap, left, right, top = 9, 14, 190, 640, 54
+    bar, gap, left, right, top = 9, 14, 240, 650, 54
     group = len(drawn) * bar + gap
     height = top + group * len(shown) + 28
 
