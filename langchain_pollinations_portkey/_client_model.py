@@ -108,12 +108,21 @@ class ClientModel(BaseModel):
         return super().__deepcopy__(memo)
 
     def _transport(self) -> Transport:
-        from langchain_pollinations_portkey.gateway.http.transport import HTTPSettings, Transport
+        from langchain_pollinations_portkey.gateway.http.clients import HTTPSettings
+        from langchain_pollinations_portkey.gateway.http.transport import Transport
 
         settings = HTTPSettings(
             proxy=self.proxy, verify=self.verify, trust_env=self.trust_env, max_connections=self.max_connections
         )
         return Transport(settings, client=self.http_client, async_client=self.http_async_client)
+
+    def _delivery(self, route: Mapping[str, Any]) -> dict[str, Any]:
+        """How a request is sent: by which connections, for how long and how often; what a call says wins."""
+        return {
+            "transport": self._transport(),
+            "timeout": route.get("timeout", self.request_timeout),
+            "max_retries": self.max_retries if route.get("max_retries") is None else route["max_retries"],
+        }
 
     def _fields_for_answers(self) -> dict[str, Any]:
         """The fields that decide what is answered, without secrets, so that caches can tell calls apart."""

@@ -65,7 +65,7 @@ class EmbeddingCall:
                     parts.append(self._one(body, count))
                     progress.add(count)
                 return self._joined(parts)
-            run(self.sending.prepare(), self.sending.transport)
+            run(self.sending.get_ready(), self.sending.transport)
             with ContextThreadPoolExecutor(max_workers=workers, thread_name_prefix="embeddings") as pool:
                 futures = {pool.submit(self._one, body, n): n for body, n in zip(bodies, counts, strict=True)}
                 try:
@@ -93,7 +93,7 @@ class EmbeddingCall:
             if workers == 1:
                 await work()
                 return self._joined(parts)
-            await arun(self.sending.prepare(), self.sending.transport)
+            await arun(self.sending.get_ready(), self.sending.transport)
             try:
                 async with asyncio.TaskGroup() as group:
                     for _ in range(workers):

@@ -109,7 +109,7 @@ class Sending(ABC):
             tell(notice)
         begun = time.monotonic()
         deadline = self.deadline = None if self.timeout is None else begun + self.timeout
-        yield from self._get_ready()
+        yield from self.get_ready()
         retries = self.max_retries
         for attempt in itertools.count():
             remaining = None if deadline is None else max(deadline - time.monotonic(), 0.001)
@@ -138,12 +138,8 @@ class Sending(ABC):
             yield Sleep(wait)
         raise AssertionError  # pragma: no cover - the loop ends by return or raise
 
-    def prepare(self) -> Generator[Operation, Any, None]:
-        """What `open` does first, for callers that go on to send several requests at once."""
-        return self._get_ready()
-
-    def _get_ready(self) -> Generator[Operation, Any, None]:
-        """What has to be known before the first request."""
+    def get_ready(self) -> Generator[Operation, Any, None]:
+        """Find out what has to be known before a request goes out; `open` does so first."""
         yield from ()
 
     def _note_loss(self) -> None:  # noqa: B027  # most servers are not remembered
@@ -250,7 +246,7 @@ class GatewaySending(Sending):
     check: str | None = None
     check_sent: bool = field(default=False, init=False)
 
-    def _get_ready(self) -> Generator[Operation, Any, None]:
+    def get_ready(self) -> Generator[Operation, Any, None]:
         """Find out whether the gateway is a plainly installed one that could not answer this without our check."""
         if self.check is None or self.gateway.hosted:
             return
@@ -297,15 +293,15 @@ class GatewaySending(Sending):
         return HTTPRequest(f"{self.gateway.base_url}/{self.path}", headers, encode_body(self.body), remaining)
 
     def _repeats(self, error: PortkeyError) -> bool:
-        if self.plan is not None and falls_back(self.plan.node):
-            return False
-        return isinstance(error, self.repeated) and error.is_retryable
+        falling_back = self.plan is not None and falls_back(self.plan.node)
+        # Named: the class that `super()` would mean is not the one that has slots.
+        return not falling_back and super(GatewaySending, self)._repeats(error)
 
     def _error(self, response: Answer) -> PortkeyError:
         if self._fails_for_build(response):
             # The provider has been called and paid, so the request is not sent again; the next one will work.
             _builds[self.gateway.origin] = Build.BROKEN
-        return status_error(self._clean(response), hints=self._hints(response), server=self.server)
+        return super(GatewaySending, self)._error(response)
 
     def _fails_for_build(self, response: Answer) -> bool:
         return (

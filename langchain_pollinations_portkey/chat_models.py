@@ -177,11 +177,9 @@ class ChatPortkey(GatewayModel, ChatModel):
         breaks = fetching.stream and any(plain_build.stream_needs_check(one.model.provider) for one in asked)
         sending = GatewaySending(
             target=target,
-            transport=self._transport(),
+            **self._delivery(route),
             body=fetching.body,
             stream=fetching.stream,
-            timeout=route.get("timeout", self.request_timeout),
-            max_retries=self.max_retries if route.get("max_retries") is None else route["max_retries"],
             notices=fetching.notices,
             gateway=gateway,
             path="chat/completions",
@@ -316,11 +314,9 @@ class ChatPollinations(ChatModel):
             tell(notice)
         sending = PollinationsSending(
             target=Target(model, credentials),
-            transport=self._transport(),
+            **self._delivery(route),
             body=chat.body,
             stream=stream,
-            timeout=route.get("timeout", self.request_timeout),
-            max_retries=self.max_retries if route.get("max_retries") is None else route["max_retries"],
             notices=tuple(loss_notices(chat, model.provider)),
             url=url,
             headers={**self.default_headers, **(route.get("extra_headers") or {})},

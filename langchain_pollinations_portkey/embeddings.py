@@ -183,10 +183,8 @@ class PortkeyEmbeddings(GatewayModel, Serializable, Embeddings):
             tell(notice)
         sending = GatewaySending(
             target=target,
-            transport=self._transport(),
+            **self._delivery(route),
             body=requests.bodies[0],
-            timeout=route.get("timeout", self.request_timeout),
-            max_retries=self.max_retries if route.get("max_retries") is None else route["max_retries"],
             gateway=gateway,
             path="embeddings",
             settings=self._request_settings(route, primary=self._is_primary(model, route, hosted=gateway.hosted)),

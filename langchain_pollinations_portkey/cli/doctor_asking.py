@@ -28,7 +28,8 @@ from langchain_pollinations_portkey.errors import (
 )
 from langchain_pollinations_portkey.gateway._install import LocalGatewayError, find_node
 from langchain_pollinations_portkey.gateway.credentials import KeySources, find_credentials
-from langchain_pollinations_portkey.gateway.http.transport import HTTPRequest, Transport
+from langchain_pollinations_portkey.gateway.http.messages import HTTPRequest
+from langchain_pollinations_portkey.gateway.http.transport import Transport
 from langchain_pollinations_portkey.gateway.settings import (
     DEFAULT_BASE_URL,
     GatewaySettings,

@@ -95,18 +95,6 @@ def without_check(value: Mapping[str, Any]) -> dict[str, Any]:
     return {**rest, "hook_results": kept} if any(kept.values()) else rest
 
 
-def any_check_failed(hooks: Any) -> bool:
-    """Whether a guardrail in `hook_results` (ours taken out) failed."""
-    if not isinstance(hooks, Mapping):
-        return False
-    return any(
-        isinstance(result, Mapping) and result.get("verdict") is False
-        for results in hooks.values()
-        if isinstance(results, list)
-        for result in results
-    )
-
-
 def _is_ours(result: Any) -> bool:
     checks = result.get("checks") if isinstance(result, Mapping) else None
     return isinstance(checks, list) and any(

@@ -11,7 +11,6 @@ from langchain_pollinations_portkey.errors import PortkeyConfigurationError
 from langchain_pollinations_portkey.gateway.plain_build import (
     STREAM_HEADER,
     Build,
-    any_check_failed,
     build_from_probe,
     stream_needs_check,
     with_check,
@@ -82,12 +81,3 @@ def test_our_verdict_is_taken_out(hooks, left):
 @pytest.mark.parametrize("hooks", [None, [], "x", 3])
 def test_hook_results_of_another_shape_stay(hooks):
     assert without_check({"hook_results": hooks}) == {"hook_results": hooks}
-
-
-@pytest.mark.parametrize(
-    ("hooks", "failed"),
-    [(None, False), ({}, False), ({"before_request_hooks": [USERS_VERDICT]}, False),
-     ({"before_request_hooks": [{"verdict": False}]}, True), ({"after_request_hooks": ["odd"]}, False)],
-)  # fmt: skip
-def test_any_check_failed(hooks, failed):
-    assert any_check_failed(hooks) is failed

@@ -34,9 +34,7 @@ from langchain_pollinations_portkey.gateway.http.connections import (
     Exchange,
 )
 from langchain_pollinations_portkey.gateway.http.failures import refusal, translated
-from langchain_pollinations_portkey.gateway.http.messages import PROBE_SECONDS, Answer, HTTPRequest, TimeLeft, detached
-
-__all__ = ["PROBE_SECONDS", "Answer", "HTTPRequest", "HTTPSettings", "Transport", "detached"]
+from langchain_pollinations_portkey.gateway.http.messages import PROBE_SECONDS, Answer, HTTPRequest, TimeLeft
 
 
 class Transport:

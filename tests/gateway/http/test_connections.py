@@ -16,8 +16,10 @@ import pytest
 from langchain_pollinations_portkey.errors import PortkeyConnectionError, PortkeyTimeoutError
 from langchain_pollinations_portkey.gateway.http import clients
 from langchain_pollinations_portkey.gateway.http import connections as module
+from langchain_pollinations_portkey.gateway.http.clients import HTTPSettings
 from langchain_pollinations_portkey.gateway.http.connections import AsyncConnections, Connections
-from langchain_pollinations_portkey.gateway.http.transport import HTTPRequest, HTTPSettings, Transport
+from langchain_pollinations_portkey.gateway.http.messages import HTTPRequest
+from langchain_pollinations_portkey.gateway.http.transport import Transport
 from tests.gateway.http.test_transport import Server, fresh_clients, nothing_listens, request, server
 
 __all__ = ["fresh_clients", "server"]
@@ -382,7 +384,8 @@ def watching(self, request):
     seen.append(request)
     return original(self, request)
 httpx.HTTPTransport.handle_request = watching
-from langchain_pollinations_portkey.gateway.http.transport import HTTPRequest, Transport
+from langchain_pollinations_portkey.gateway.http.messages import HTTPRequest
+from langchain_pollinations_portkey.gateway.http.transport import Transport
 Transport().send(HTTPRequest({server.url!r}, {{}}, b""), stream=False)
 assert len(seen) == 1
 """

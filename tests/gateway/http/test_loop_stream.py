@@ -16,8 +16,10 @@ import httpcore
 import pytest
 
 from langchain_pollinations_portkey.errors import PortkeyConnectionError
+from langchain_pollinations_portkey.gateway.http.clients import HTTPSettings
 from langchain_pollinations_portkey.gateway.http.loop_stream import LoopBackend, LoopStream
-from langchain_pollinations_portkey.gateway.http.transport import HTTPRequest, HTTPSettings, Transport
+from langchain_pollinations_portkey.gateway.http.messages import HTTPRequest
+from langchain_pollinations_portkey.gateway.http.transport import Transport
 from tests.gateway.http.test_transport import OK, nothing_listens
 
 

@@ -26,7 +26,9 @@ import pytest
 
 from langchain_pollinations_portkey.errors import PortkeyConnectionError, PortkeyTimeoutError
 from langchain_pollinations_portkey.gateway.http import clients as module
-from langchain_pollinations_portkey.gateway.http.transport import Answer, HTTPRequest, HTTPSettings, Transport, detached
+from langchain_pollinations_portkey.gateway.http.clients import HTTPSettings
+from langchain_pollinations_portkey.gateway.http.messages import Answer, HTTPRequest, detached
+from langchain_pollinations_portkey.gateway.http.transport import Transport
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nset-cookie: session=1\r\n\r\n{}"
 IN_TIME = 5.0
@@ -290,7 +292,8 @@ async def test_closing_in_a_loop_leaves_the_transport_usable(server):
 def test_a_forked_process_does_not_use_the_connections_of_its_parent(server):
     program = f"""
 import os, sys
-from langchain_pollinations_portkey.gateway.http.transport import HTTPRequest, Transport
+from langchain_pollinations_portkey.gateway.http.messages import HTTPRequest
+from langchain_pollinations_portkey.gateway.http.transport import Transport
 def ask():
     request = HTTPRequest({server.url!r} + "/", {{}}, b"")
     return Transport().send(request, stream=False).status_code
@@ -308,7 +311,8 @@ if child:
 def test_a_program_ends_without_a_warning_about_open_connections(server):
     program = f"""
 import asyncio
-from langchain_pollinations_portkey.gateway.http.transport import HTTPRequest, Transport
+from langchain_pollinations_portkey.gateway.http.messages import HTTPRequest
+from langchain_pollinations_portkey.gateway.http.transport import Transport
 request = HTTPRequest({server.url!r} + "/", {{}}, b"")
 transport = Transport()
 transport.send(request, stream=False)
